@@ -1,0 +1,68 @@
+"""The nodes of a cluster, their roles and links: all that workloads and faults know of a candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import networkx as nx
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: its place in ``Topology.nodes``, its name and its role (``primary``, ``replica``)."""
+
+    index: int
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A directed connection: ``source`` opens it to ``target`` (both names; a client is ``client``)."""
+
+    source: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.source}->{self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Nodes, links, and which nodes clients may write to and read from.
+
+    Attributes:
+        nodes: all nodes, by index.
+        links: the node-to-node connections.
+        writable, readable: indices into ``nodes``.
+    """
+
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+    writable: tuple[int, ...]
+    readable: tuple[int, ...]
+
+    def named(self, target: str) -> tuple[Node, ...]:
+        """The nodes that ``target`` names: a node, a role, or a role's plural; empty if none."""
+        return tuple(n for n in self.nodes if target in ("all", n.name, n.role, _plural(n.role)))
+
+    def between(self, left: str, right: str) -> tuple[Link, ...]:
+        """The links, either way, between the nodes that ``left`` and ``right`` name."""
+        lefts = {node.name for node in self.named(left)} | ({left} if left == "client" else set())
+        rights = {node.name for node in self.named(right)} | ({right} if right == "client" else set())
+        return tuple(
+            link
+            for link in self.links
+            if (link.source in lefts and link.target in rights) or (link.source in rights and link.target in lefts)
+        )
+
+    def graph(self) -> nx.DiGraph[str]:
+        """The links as a directed graph over node names."""
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from(node.name for node in self.nodes)
+        graph.add_edges_from((link.source, link.target) for link in self.links)
+        return graph
+
+
+def _plural(role: str) -> str:
+    return f"{role[:-1]}ies" if role.endswith("y") else f"{role}s"
