@@ -18,7 +18,8 @@ def parse_duration(text: object) -> int:
     1500000000
     """
     if isinstance(text, (int, float)) and not isinstance(text, bool):
-        raise ValueError(f'the duration {text} has no unit; write it as text, for example "{text}s" or "{text}ms"')
+        message = f'the duration {text} has no unit; write it as text, for example "{text}s" or "{text}ms"'
+        raise ValueError(message)  # noqa: TRY004 - pydantic places only ValueErrors in the plan
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f'{text!r} is no duration; write a number and a unit, for example "250ms" or "2s"')
@@ -37,12 +38,12 @@ def format_duration(duration_ns: float) -> str:
     >>> format_duration(1_234_567)
     '1.23ms'
     """
-    magnitude = abs(duration_ns)
-    if magnitude == 0:
+    if duration_ns == 0:
         return "0ms"
-    for unit in ("min", "s", "ms", "us"):
-        if magnitude >= UNITS[unit] and (unit != "min" or magnitude >= 2 * UNITS["min"]):
-            return f"{duration_ns / UNITS[unit]:.3g}{unit}" if magnitude < 999.5 * UNITS[unit] else f"{duration_ns / UNITS[unit]:.0f}{unit}"
+    for unit, least in (("min", 2), ("s", 1), ("ms", 1), ("us", 1)):
+        number = duration_ns / UNITS[unit]
+        if abs(number) >= least:
+            return f"{number:.3g}{unit}" if abs(number) < 999.5 else f"{number:.0f}{unit}"  # noqa: PLR2004 - where .3g turns to 1e+03
     return f"{duration_ns:.0f}ns"
 
 

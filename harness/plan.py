@@ -1,7 +1,7 @@
 """A plan: candidate, contract, workloads, faults and seed. One TOML file, one reproducible experiment.
 
-The file is checked here, at the edge, and is frozen records from then on. Candidates, workloads and faults bring their own options
-(``replicas``, ``keys``, ``between``): a spec keeps those as they were written until their owner reads them with ``Spec.read``.
+The file is checked here, at the edge, and is frozen records from then on. Candidates, workloads and faults bring their own
+options (``replicas``, ``keys``, ``between``): a spec keeps those as they were written until their owner reads them.
 Every error names the file, the line, the key, the reason and the remedy.
 """
 
@@ -168,6 +168,10 @@ class Spec(Record):
         except ValidationError as error:
             raise _plan_error(error, self._where or _Where(None, ""), model) from None
 
+    def locate(self, where: _Where) -> None:
+        """Remember where in its file the spec stands; for errors only."""
+        self._where = where
+
     def error(self, what: str, *, key: str = "", why: str = "", fix: str = "") -> PlanError:
         """An error about this spec that points into the plan file."""
         place = self._where or _Where(None, "")
@@ -265,10 +269,10 @@ def parse_plan(text: str, source: str = "plan") -> Plan:
         plan = Plan.model_validate(_tuples(tables))
     except ValidationError as error:
         raise _plan_error(error, where, Plan) from None
-    plan.candidate._where = where.inside("candidate")
+    plan.candidate.locate(where.inside("candidate"))
     for group, specs in (("workloads", plan.workloads), ("faults", plan.faults)):
         for index, spec in enumerate(specs):
-            spec._where = where.inside(group, index)
+            spec.locate(where.inside(group, index))
     return plan
 
 
