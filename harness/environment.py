@@ -1,0 +1,64 @@
+"""The facts about the machine and the software that a report prints beside its verdict."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+
+def machine_facts() -> Mapping[str, str]:
+    """What this process can say of where it runs; never the host's name or the user's paths."""
+    load = os.getloadavg()
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "anachron": version("anachron"),
+        "source": _source_revision(),
+        "python": sys.version.split()[0],
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": f"{os.cpu_count()} x {_processor()}",
+        "memory": _memory(),
+        "load average": " ".join(f"{value:.2f}" for value in load),
+        "clock": f"one monotonic clock, resolution {time.get_clock_info('monotonic').resolution:g}s",
+    }
+
+
+def _source_revision() -> str:
+    """The commit of a source checkout, marked where it has local changes; ``installed`` for a package."""
+    checkout = Path(__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
+        return "installed"
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return described.stdout.strip() or "unknown"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _memory() -> str:
+    try:
+        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
+    except (ValueError, OSError):
+        return "unknown"
