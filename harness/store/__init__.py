@@ -1,0 +1,19 @@
+"""Run directories: where one experiment keeps its plan, its history, and what was said about it."""
+
+from harness.store.directory import RunDirectory, list_runs
+from harness.store.epochs import assign_epochs
+from harness.store.logs import EpisodeLog, EpochLog, Sample, read_episodes, read_samples
+from harness.store.parquet import read_history, write_history
+
+__all__ = [
+    "EpisodeLog",
+    "EpochLog",
+    "RunDirectory",
+    "Sample",
+    "assign_epochs",
+    "list_runs",
+    "read_episodes",
+    "read_history",
+    "read_samples",
+    "write_history",
+]

@@ -1,0 +1,128 @@
+"""What is written down while a run goes on, apart from its operations: fault episodes, and who each node says it is.
+
+Both are files of JSON lines that only ever grow, so that a killed run leaves all but perhaps half a line; that half is left out.
+A line is handed to the system at once: it outlives the harness, if not the machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from harness.errors import HistoryError
+from harness.history import Episode
+from harness.store.files import storage_error
+from harness.store.parquet import episode_from
+
+
+class Sample(NamedTuple):
+    """Who a node said it was, and when it said so."""
+
+    node: str
+    time_ns: int
+    identity: str
+
+
+class _LineLog:
+    """A file of JSON lines that grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise storage_error(error, path) from None
+
+    def _append(self, record: Any) -> None:
+        try:
+            self._file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        except OSError as error:
+            raise storage_error(error, self._path, needs=10_000) from None
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class EpisodeLog(_LineLog):
+    """Fault episodes as they go on; raises ``StorageError`` where it cannot write."""
+
+    def append(self, episode: Episode) -> None:
+        """Write down what is known of ``episode`` now; a later line about the same fault and start takes its place."""
+        self._append(asdict(episode))
+
+
+class EpochLog(_LineLog):
+    """Every answer to the question who a node is; raises ``StorageError`` where it cannot write.
+
+    A node that does not answer leaves no line. An answer that is the same as the one before takes a short line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._last: dict[str, str] = {}
+
+    def append(self, node: str, time_ns: int, identity: str) -> None:
+        """Write down that ``node`` answered ``identity`` at ``time_ns`` of the run's clock."""
+        if self._last.get(node) == identity:
+            self._append((node, time_ns))
+        else:
+            self._append((node, time_ns, identity))
+            self._last[node] = identity
+
+
+def read_episodes(path: Path) -> tuple[Episode, ...]:
+    """The last word on each episode in the log ``path``, in the order they were intended; none if there is no log.
+
+    Raises ``HistoryError`` for a line that is no episode.
+    """
+    latest: dict[tuple[int, int, tuple[str, ...]], Episode] = {}
+    for number, record in _records(path):
+        try:
+            episode = episode_from(record)
+        except (KeyError, TypeError) as error:
+            raise HistoryError("this line is no fault episode", where=f"{path}:{number}", why=repr(error)) from None
+        latest[episode.fault, episode.intended_ns, episode.targets] = episode
+    return tuple(sorted(latest.values(), key=lambda episode: (episode.intended_ns, episode.fault)))
+
+
+def read_samples(path: Path) -> tuple[Sample, ...]:
+    """All answers in the log ``path``; none if there is no log. Raises ``HistoryError`` for a line that is none."""
+    samples: list[Sample] = []
+    last: dict[str, str] = {}
+    for number, record in _records(path):
+        match record:
+            case [str(node), int(time_ns), str(identity)]:
+                last[node] = identity
+            case [str(node), int(time_ns)] if node in last:
+                identity = last[node]
+            case _:
+                raise HistoryError("this line does not say who a node is", where=f"{path}:{number}")
+        samples.append(Sample(node, time_ns, identity))
+    return tuple(samples)
+
+
+def _records(path: Path) -> Iterator[tuple[int, Any]]:
+    """Line numbers and JSON values of ``path``, without a last line that was cut off."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise HistoryError("the log cannot be read", where=str(path), why=error.strerror or str(error)) from None
+    whole, _, _ = content.rpartition(b"\n")
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            yield number, json.loads(line)
+        except ValueError as error:
+            raise HistoryError("this line is damaged", where=f"{path}:{number}", why=str(error)) from None
