@@ -1,0 +1,203 @@
+"""The order of versions of each key, with the times between which each took effect. Shared by all checkers that compare versions.
+
+    table = history.derive(versions)
+
+One row per version of an ordered key, sorted by key and version; a row's number is the version's *place*. Each ordered key begins
+with version 0, "never written", which is always there. Within a key a greater place is a newer version, so checkers compare
+places and never look at versions. With i, ack, f and sup of DEFINITIONS §1.0 (``NEVER`` where something did not happen):
+
+===================  ==================================================================================================
+call_ns       i(v)    its write's call
+ack_ns      ack(v)    its write's return if that is ok
+known_ns      f(v)    the earlier of ack and of the first return of a read that found it: from then on certainly in effect
+sup_ns      sup(v)    from when older versions are superseded: ack of an ok write, f of an ``info`` write
+newer_call_ns         the earliest i of any newer version of the key
+newer_sup_ns          the earliest sup of any newer version of the key
+===================  ==================================================================================================
+
+A write that certainly failed is no version. An ``info`` write is one, but supersedes nothing before it was seen. Where several
+writes carry one version (a forked history, see ``checkers.integrity``) the place has the earliest of their times.
+
+Cost: O(n + w log w) for n operations and w writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.history import NEVER, Column, Function, History, Seen, Status
+from harness.plan import Contract
+
+UNKNOWN = -1
+"""The place of what is no version: garbage, another key's value, a miss, a value of nobody or of a key without order."""
+
+ALWAYS = -NEVER
+"""The time of version 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Versions in columns, one row a place, and the places of a history's operations.
+
+    Attributes:
+        row: the history row of the version's write (of the first acknowledged, else of the first called); -1 for version 0.
+        key, version: what the place stands for.
+        call_ns, ack_ns, known_ns, sup_ns, newer_call_ns, newer_sup_ns: see the module.
+        delete: whether the version is a delete.
+        first: the place of each key's version 0; one entry more than keys. A key's places are ``first[key]`` up to
+            ``first[key + 1]`` exclusive; none for a key without order.
+        place: per row of the history: the version that an ok read found, or that a write that may have taken effect wrote.
+        twins: history rows of writes of a version whose ``row`` is another write.
+    """
+
+    row: Column
+    key: Column
+    version: Column
+    call_ns: Column
+    ack_ns: Column
+    known_ns: Column
+    sup_ns: Column
+    newer_call_ns: Column
+    newer_sup_ns: Column
+    delete: Column
+    first: Column
+    place: Column
+    twins: Column
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def versions(history: History) -> Versions:
+    """The version table of ``history``; use it as ``history.derive(versions)``."""
+    wrote = history.function != Function.READ
+    rows = np.flatnonzero(wrote & (history.status != Status.FAIL) & (history.sent_version > 0) & history.ordered[history.key])
+    initial = np.flatnonzero(history.ordered)
+    key = np.concatenate([initial, history.key[rows].astype(np.int64)])
+    version = np.concatenate([np.zeros(len(initial), np.int64), history.sent_version[rows]])
+    row = np.concatenate([np.full(len(initial), -1), rows])
+    ack = np.concatenate(
+        [np.full(len(initial), ALWAYS), np.where(history.status[rows] == Status.OK, history.return_ns[rows], NEVER)]
+    )
+
+    order = np.lexsort((ack, version, key))
+    key, version, row, ack = key[order], version[order], row[order], ack[order]
+    lead = np.ones(len(row), bool)
+    lead[1:] = (key[1:] != key[:-1]) | (version[1:] != version[:-1])
+    place_of_write = np.cumsum(lead) - 1
+    place = np.full(len(history), UNKNOWN)
+    place[row[row >= 0]] = place_of_write[row >= 0]
+    twins = row[~lead]
+    key, version, row, ack = key[lead], version[lead], row[lead], ack[lead]
+    first = np.searchsorted(key, np.arange(len(history.keys) + 1))
+
+    call = np.where(row >= 0, history.call_ns[row] if len(history) else 0, ALWAYS)
+    np.minimum.at(call, place[twins], history.call_ns[twins])
+    acknowledged = ack < NEVER
+    known = ack.copy()
+    _place_reads(history, place, key, version, row=row, twins=twins)
+    found = np.flatnonzero((place != UNKNOWN) & ~wrote)
+    np.minimum.at(known, place[found], history.return_ns[found])
+    sup = np.where(acknowledged, ack, known)
+    return Versions(
+        row=row,
+        key=key,
+        version=version,
+        call_ns=call,
+        ack_ns=ack,
+        known_ns=known,
+        sup_ns=sup,
+        newer_call_ns=_earliest_newer(call, first),
+        newer_sup_ns=_earliest_newer(sup, first),
+        delete=(row >= 0) & ((history.function[row] == Function.DELETE) if len(history) else False),
+        first=first,
+        place=place,
+        twins=twins,
+    )
+
+
+def newest_meant(history: History, contract: Contract) -> Column:
+    """Per row, the place of the newest version that a read can have meant; ``UNKNOWN`` where it says nothing.
+
+    For a read that found a value this is its place. One that found none is given the benefit of the doubt: it counts as the
+    newest delete that was called before its return, or as the newest version that may have expired by then, or else as version 0.
+    A miss (no value, and no statement that there is none) counts so only if the contract does not allow misses.
+
+    What found nothing may as well have meant something older. So an absence can be judged, but never judges: take the versions
+    that *were* seen from ``Versions.place``.
+    """
+    table = history.derive(versions)
+    absent = history.seen == Seen.ABSENT
+    if contract.misses != "allowed":
+        absent |= history.seen == Seen.MISS
+    rows = np.flatnonzero(absent & (history.status == Status.OK) & history.ordered[history.key])
+    if len(rows) == 0:
+        return table.place
+    # When a version can first have been gone: from its call if it is a delete, else when its time to live may be over.
+    gone_ns = np.where(table.delete, table.call_ns, NEVER)
+    if contract.ttl is not None:
+        gone_ns = np.minimum(
+            gone_ns, np.where(table.row >= 0, table.call_ns + max(0, contract.ttl.max - contract.ttl.grace), NEVER)
+        )
+    gone_ns = np.where(table.row >= 0, gone_ns, ALWAYS)
+    can_go = np.flatnonzero(gone_ns < NEVER)
+    # Both sides on one axis: key first, then the rank of the time. A delete called at the very return counts as before it.
+    ticks = np.unique(np.concatenate([gone_ns[can_go], history.return_ns[rows]]))
+    axis = table.key[can_go] * len(ticks) + np.searchsorted(ticks, gone_ns[can_go])
+    order = np.argsort(axis, kind="stable")
+    newest = np.maximum.accumulate(can_go[order])
+    asked = history.key[rows].astype(np.int64) * len(ticks) + np.searchsorted(ticks, history.return_ns[rows])
+    place = table.place.copy()
+    place[rows] = newest[np.searchsorted(axis[order], asked, side="right") - 1]
+    return place
+
+
+def _place_reads(history: History, place: Column, key: Column, version: Column, *, row: Column, twins: Column) -> None:
+    """Fill in the ``place`` of each ok read that found a version of its own key."""
+    hit = (history.seen == Seen.HIT) & (history.status == Status.OK) & history.ordered[history.key]
+    reads = np.flatnonzero(hit & ((history.seen_key == history.key) | (history.seen_key < 0)) & (history.seen_version >= 0))
+    found = _lookup(key, version, len(history.keys), history.key[reads].astype(np.int64), history.seen_version[reads])
+    # A value that names another operation than the version's own is a twin's value, or of nobody.
+    writer = np.where(row >= 0, history.op[row] if len(history) else -1, -1)
+    carried = history.seen_op[reads]
+    strange = np.flatnonzero((found != UNKNOWN) & (carried >= 0) & (carried != writer[found]))
+    if len(strange):
+        named = history.rows_of(carried[strange])
+        found[strange[~(np.isin(named, twins) & (place[named] == found[strange]))]] = UNKNOWN
+    place[reads] = found
+
+
+def _lookup(key: Column, version: Column, keys: int, wanted_key: Column, wanted_version: Column) -> Column:
+    """The place of each wanted (key, version); ``UNKNOWN`` where there is none."""
+    if len(key) == 0:
+        return np.full(len(wanted_key), UNKNOWN)
+    # Versions usually count up from 1: then a table indexed by version is small, and beats a binary search several times.
+    room = np.zeros(keys + 1, np.int64)
+    last = np.flatnonzero(np.append(key[1:] != key[:-1], True))
+    room[key[last] + 1] = version[last] + 1
+    if int(version.max()) < 2**40 and int(room.sum()) <= 4 * (len(key) + len(wanted_key)) + 1024:
+        base = np.cumsum(room)
+        table = np.full(base[-1] + 1, UNKNOWN)
+        table[base[key] + version] = np.arange(len(key))
+        inside = wanted_version < room[wanted_key + 1]
+        return table[np.where(inside, base[wanted_key] + wanted_version, base[-1])]
+    ranks = np.unique(version)
+    rank = np.minimum(np.searchsorted(ranks, wanted_version), len(ranks) - 1)
+    at = np.searchsorted(key * len(ranks) + np.searchsorted(ranks, version), wanted_key * len(ranks) + rank)
+    at = np.minimum(at, len(key) - 1)
+    return np.where((key[at] == wanted_key) & (version[at] == wanted_version), at, UNKNOWN)
+
+
+def _earliest_newer(times: Column, first: Column) -> Column:
+    """For each place the least of ``times`` over the greater places of its key."""
+    if len(times) == 0:
+        return times
+    # One running minimum from the back serves all keys at once, because ranks grow with the key before they grow with the time.
+    ticks, rank = np.unique(times, return_inverse=True)
+    key = np.repeat(np.arange(len(first) - 1), np.diff(first))
+    least = np.minimum.accumulate((key * len(ticks) + rank)[::-1])[::-1]
+    newest = np.append(key[1:] != key[:-1], True)
+    newer = np.append(least[1:], 0) - key * len(ticks)
+    return np.where(newest, NEVER, ticks[np.where(newest, 0, newer)])
