@@ -199,8 +199,8 @@ class FaultSpec(Spec):
     """Offset of the first episode; ``every`` where it is not given."""
     jitter: Duration = 0
     """Each start is moved by up to this much either way, by the seed."""
-    at_most: int = Field(default=1, ge=1)
-    """How many of the possible targets one episode strikes."""
+    at_most: int | None = Field(default=None, ge=1)
+    """How many of the possible targets one episode strikes, chosen by the seed; not given: all links, or one node."""
 
     @model_validator(mode="after")
     def _possible(self) -> FaultSpec:

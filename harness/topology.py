@@ -33,7 +33,7 @@ class Topology:
 
     Attributes:
         nodes: all nodes, by index.
-        links: the node-to-node connections.
+        links: the connections between nodes, and from clients to nodes.
         writable, readable: indices into ``nodes``.
     """
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.runtimes.base import Runtime
+from harness.runtimes.base import Runtime, Way
 from harness.topology import Link, Topology
 
 
 class Probe(Protocol):
     """A mark that real peers send over one link, on connections that already exist."""
 
-    async def carry(self, within_ns: int) -> int | None:
-        """How long a fresh mark took to arrive, in ns; None if it did not arrive in time."""
+    async def carry(self, within_ns: int, way: Way = Way.BOTH) -> int | None:
+        """How long a fresh mark took to arrive, in ns; None if it did not arrive in time although both ends serve.
+
+        Args:
+            within_ns: how long to wait for it.
+            way: which direction of the link the mark has to travel: ``BOTH`` leaves it to the protocol that runs on the link.
+
+        Raises ``OSError`` if an end of the link does not serve: then its silence says nothing about the link.
+        """
 
     async def close(self) -> None:
         """Give the probe's connections back."""
