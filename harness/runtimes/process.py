@@ -1,0 +1,319 @@
+"""The ``process`` runtime: nodes are processes of this machine, links go through a proxy; no root, no containers.
+
+Each node has a loopback address, a directory (in which it works: its data) and a log of its own::
+
+    RUN/nodes/<node>/     RUN/logs/<node>.log     RUN/processes.jsonl
+
+Nothing outlives the harness: see ``leash`` for how, and ``ledger`` for the sweep after it. Linux only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from harness.errors import AnachronError, HarnessError, StartupError, UnsupportedError
+from harness.runtimes import addresses, children, procfs
+from harness.runtimes.base import Capability, Cut, Endpoint, Server, Way
+from harness.runtimes.ledger import Ledger
+from harness.runtimes.programs import find_program
+from harness.runtimes.proxies import Proxies, Route, Traffic
+from harness.topology import Link, Topology
+
+CLIENT = "client"
+"""The source of the links between clients and nodes."""
+
+_LIVES_FOR_S = 0.2
+"""A node that neither ends nor listens within this time is taken for started."""
+_FREE_WITHIN_S = 1.0
+_STOPS_WITHIN_S = 1.5
+_LOG_END_BYTES = 64 << 10
+_PROGRAMS = ("valkey-server", "redis-server")
+
+
+class ProcessRuntime:
+    """A ``Runtime`` whose nodes are child processes.
+
+    The methods that act on a node do nothing to one that has ended by itself: ``state`` tells. Faults on links add up until
+    ``mend``. The thread that runs the event loop must last as long as the run: nodes end with the thread that started them.
+
+    Args:
+        directory: of the run; made by ``open`` if it is not there.
+    """
+
+    name = "process"
+    means = "proxy"
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.absolute()
+        self._nodes: dict[str, _Node] = {}
+        self._routes: dict[Link, Route] = {}
+        self._client_proxies = False
+        self._block: addresses.Block | None = None
+        self._ledger: Ledger | None = None
+        self._proxies: Proxies | None = None
+
+    def refusal(self, capability: Capability) -> str | None:
+        """Why ``capability`` is not to be had here and how to get it; what concerns clients is known after ``open``."""
+        missing = _platform_lacks()
+        if missing:
+            return missing
+        if capability is Capability.CUT_CLIENTS and not self._client_proxies:
+            return "clients connect to the nodes directly; set client_proxies = true in [run] to put proxies in between"
+        return None
+
+    @staticmethod
+    def describe() -> Mapping[str, str]:
+        """What this machine offers the runtime, as facts for people. Runs each program once to ask its version."""
+        facts = {
+            "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
+            "nodes": _platform_lacks() or "child processes on loopback addresses; they end with the harness, whatever kills it",
+            "network faults": "a TCP proxy in user space (asyncio, no uvloop): cut, delay, jitter, throttle, reset",
+        }
+        for name in _PROGRAMS:
+            try:
+                program = find_program(name)
+                facts[name] = f"{program.version()} ({program.path}, from {program.origin})"
+            except AnachronError as error:
+                facts[name] = f"{error.what}; {error.fix}" if error.fix else f"{error.what}: {error.why}"
+        return facts
+
+    async def open(self, topology: Topology, *, client_proxies: bool = False) -> None:
+        """Give every node an address and every link its way; starts the proxies, and no node."""
+        missing = _platform_lacks()
+        if missing:
+            raise UnsupportedError("the process runtime does not work here", why=missing)
+        if self._ledger:
+            raise HarnessError("the runtime is open already")
+        names = [node.name for node in topology.nodes]
+        links = (*topology.links, *(Link(CLIENT, name) for name in names if client_proxies))
+        self._client_proxies = client_proxies
+        for folder in ("nodes", "logs"):
+            (self._directory / folder).mkdir(parents=True, exist_ok=True)
+        self._ledger = Ledger(self._directory)
+        try:
+            self._block = addresses.Block(len(names) + len(links))
+            self._nodes = {
+                name: _Node(name, self._block.endpoints[index], self._directory / "nodes" / name, self._log(name))
+                for index, name in enumerate(names)
+            }
+            self._routes = {
+                link: self._route(link, listen) for link, listen in zip(links, self._block.endpoints[len(names) :], strict=True)
+            }
+            if links:
+                log = self._log("anachron-proxy")
+                self._proxies = await Proxies.start(self._directory, log)
+                self._ledger.add("the proxy", self._proxies.pid)
+                await self._proxies.open(self._routes.values())
+        except BaseException:
+            await self.close()
+            raise
+
+    def endpoint(self, node: str) -> Endpoint:
+        """The node's own address, past the proxies."""
+        return self._node(node).endpoint
+
+    def via(self, link: Link) -> Endpoint:
+        """Where ``link.source`` must connect to; the node itself for clients without proxies."""
+        if link in self._routes:
+            return self._routes[link].listen
+        if link.source == CLIENT:
+            return self.endpoint(link.target)
+        raise HarnessError(f"there is no link {link}", fix="the candidate's topology must name every link")
+
+    async def start(self, server: Server) -> None:
+        """Start a node; raises ``StartupError`` if it ends at once, with the end of its log."""
+        node = self._node(server.node)
+        node.server = server
+        await self._launch(node)
+
+    async def kill(self, node: str) -> None:
+        """Kill the node's process with SIGKILL and wait until it is gone."""
+        child = self._node(node).child
+        if child:
+            await child.kill()
+
+    async def restart(self, node: str, *, keep_data: bool) -> None:
+        """Start a killed node again with the same arguments; without data if not ``keep_data``."""
+        stopped = self._node(node)
+        if stopped.server is None:
+            raise HarnessError(f"{node} was never started")
+        if not keep_data and not stopped.alive and stopped.data.exists():
+            await asyncio.to_thread(shutil.rmtree, stopped.data)
+        await self._launch(stopped)
+
+    async def pause(self, node: str) -> None:
+        """SIGSTOP; returns when every thread of the process stands still."""
+        child = self._node(node).child
+        if child:
+            await child.pause()
+
+    async def resume(self, node: str) -> None:
+        """SIGCONT; returns when the process goes on."""
+        child = self._node(node).child
+        if child:
+            await child.resume()
+
+    def state(self, node: str) -> str:
+        """The state letter of the node's process, or an empty string if it is gone or was never started."""
+        child = self._node(node).child
+        return child.state if child else ""
+
+    def incarnation(self, node: str) -> int:
+        """How often the node's process has been started."""
+        return self._node(node).incarnation
+
+    def log_end(self, node: str, lines: int = 20) -> str:
+        """The end of the node's log; empty if there is none."""
+        return self._node(node).log_end(lines)
+
+    async def cut(self, links: Sequence[Link], how: Cut = Cut.BLACK_HOLE, way: Way = Way.BOTH) -> None:
+        """Cut the links until ``mend``; a refusal works both ways whatever ``way`` is: a reset ends a connection for both."""
+        proxies = self._bend(links)
+        if how is Cut.REFUSE:
+            await proxies.refuse(links)
+        else:
+            await proxies.cut(links, way)
+
+    async def delay(self, links: Sequence[Link], delay_ns: int, jitter_ns: int = 0) -> None:
+        """Hold every byte back by ``delay_ns`` each way, give or take ``jitter_ns``; order is kept."""
+        await self._bend(links).delay(links, delay_ns, jitter_ns)
+
+    async def throttle(self, links: Sequence[Link], bytes_per_second: int) -> None:
+        """Let at most so many bytes a second through, each way, over all connections of a link."""
+        if bytes_per_second < 1:
+            raise HarnessError(f"a link cannot be throttled to {bytes_per_second} bytes a second", fix="cut it instead")
+        await self._bend(links).throttle(links, bytes_per_second)
+
+    async def reset(self, links: Sequence[Link]) -> None:
+        """Reset the connections that are open on the links, once."""
+        await self._bend(links).reset(links)
+
+    async def mend(self, links: Sequence[Link]) -> None:
+        """Undo cut, delay and throttle on the links; what was held arrives."""
+        await self._bend(links).mend(links)
+
+    async def traffic(self) -> Mapping[Link, Traffic]:
+        """What went over each proxied link so far."""
+        if self._proxies is None:
+            return {}
+        counters = await self._proxies.traffic()
+        return {link: counters[str(link)] for link in self._routes}
+
+    async def close(self) -> None:
+        """Stop all nodes and the proxies, give the addresses back. Logs and data stay."""
+        running = [node.child for node in self._nodes.values() if node.child]
+        try:
+            await asyncio.gather(*(child.stop(_STOPS_WITHIN_S) for child in running))
+            if self._proxies:
+                await self._proxies.close()
+        finally:  # even if we are interrupted
+            for child in running:
+                child.kill_now()
+            self._proxies = None
+            if self._block:
+                self._block.close()
+                self._block = None
+            if self._ledger:
+                self._ledger.close()
+                self._ledger = None
+
+    async def _launch(self, node: _Node) -> None:
+        server = node.server
+        if server is None or self._ledger is None:
+            raise HarnessError(f"{node.name} cannot be started: the runtime is not open")
+        if node.alive:
+            raise HarnessError(f"{node.name} runs already", fix="kill it first")
+        program = find_program(server.program)
+        await _until_free(node)
+        node.data.mkdir(parents=True, exist_ok=True)
+        with node.log.open("a") as log:
+            log.write(f"--- start {node.incarnation + 1} of {node.name}: {program.path} {' '.join(server.args)}\n")
+        node.child = await children.spawn(node.name, (str(program.path), *server.args), directory=node.data, log=node.log)
+        self._ledger.add(node.name, node.child.pid)
+        node.incarnation += 1
+        if await node.child.ended(_LIVES_FOR_S, unless=lambda: addresses.listening(node.endpoint)):
+            raise StartupError(
+                f"{node.name} did not start: {node.child.ending}",
+                where=str(node.log),
+                why=f"its log ends with\n{node.log_end(20)}",
+            )
+
+    def _route(self, link: Link, listen: Endpoint) -> Route:
+        source = None if link.source == CLIENT else self.endpoint(link.source).host
+        return Route(link, listen, self.endpoint(link.target), source)
+
+    def _bend(self, links: Iterable[Link]) -> Proxies:
+        """The proxies, if all ``links`` go through them."""
+        for link in links:
+            if link not in self._routes:
+                why = (
+                    self.refusal(Capability.CUT_CLIENTS) if link.source == CLIENT else "the candidate's topology does not name it"
+                )
+                raise UnsupportedError(f"the link {link} cannot be bent", why=why or "it does not go through a proxy")
+        if self._proxies is None:
+            raise HarnessError("links cannot be bent: the runtime is not open")
+        return self._proxies
+
+    def _node(self, name: str) -> _Node:
+        if name not in self._nodes:
+            raise HarnessError(f'there is no node "{name}"', fix="the candidate's topology must name every node")
+        return self._nodes[name]
+
+    def _log(self, name: str) -> Path:
+        return self._directory / "logs" / f"{name}.log"
+
+
+class _Node:
+    """A node's place, and its process if it has one."""
+
+    def __init__(self, name: str, endpoint: Endpoint, data: Path, log: Path) -> None:
+        self.name = name
+        self.endpoint = endpoint
+        self.data = data
+        self.log = log
+        self.server: Server | None = None
+        self.child: children.Child | None = None
+        self.incarnation = 0
+
+    @property
+    def alive(self) -> bool:
+        return self.child is not None and self.child.alive
+
+    def log_end(self, lines: int) -> str:
+        try:
+            with self.log.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_END_BYTES))
+                text = log.read().decode(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+
+async def _until_free(node: _Node) -> None:
+    """Wait until nobody listens at the node's address; raises ``StartupError`` if somebody keeps it."""
+    for _ in range(20):
+        if not addresses.listening(node.endpoint):
+            return
+        await asyncio.sleep(_FREE_WITHIN_S / 20)
+    host, port = node.endpoint
+    raise StartupError(
+        f"{node.name} cannot be started", why=f"another process listens on {host}:{port}", fix="start the run again"
+    )
+
+
+def _platform_lacks() -> str | None:
+    """What this system lacks for the runtime and how to get it; None on Linux."""
+    if sys.platform != "linux":
+        return (
+            f"{platform.system()} has no addresses 127.x.y.z without set-up, no way to end nodes with a killed harness "
+            "(PR_SET_PDEATHSIG) and no /proc; run it on Linux: in a container, a virtual machine or WSL 2"
+        )
+    if not procfs.state(os.getpid()):
+        return "/proc is not mounted; mount it (mount -t proc proc /proc)"
+    return None
