@@ -6,8 +6,8 @@ over, unless the program cannot be run: then it carries the reason. A program of
 not run between fork and exec of a process that may have threads.
 
 Three rules of the kernel matter. A parent that died before the request never triggers it, so the parent is compared afterwards.
-The signal comes when the *thread* that forked ends, so nodes are started from the thread of the event loop, never from a pool. The
-request does not pass to grandchildren: a server's own children (a snapshot being written) end by themselves.
+The signal comes when the *thread* that forked ends, so nodes are started from the thread of the event loop, never from a pool.
+The request does not pass to grandchildren: a server's own children (a snapshot being written) end by themselves.
 
 It imports nothing of the harness: it is run by its path, in a bare interpreter, and takes about 15 ms.
 """

@@ -14,7 +14,7 @@ import signal
 import time
 from pathlib import Path
 
-from harness.errors import StorageError
+from harness.errors import HarnessError, StorageError
 from harness.runtimes import procfs
 from harness.runtimes.procfs import Identity
 
@@ -24,11 +24,18 @@ _GONE_WITHIN_S = 2.0
 
 
 class Ledger:
-    """The record of one run's processes, kept in its directory from ``__init__`` to ``close``."""
+    """The record of one run's processes, kept in its directory from ``__init__`` to ``close``.
+
+    What a dead run left in the directory is stopped first; raises ``HarnessError`` if the run there is alive.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / _FILE
-        self._path.unlink(missing_ok=True)
+        sweep(directory)
+        if self._path.exists():
+            raise HarnessError(
+                "another run uses this directory", where=str(directory), fix="give each run a directory of its own"
+            )
         self.add(_OWNER, os.getpid())
 
     def add(self, name: str, pid: int) -> None:
@@ -49,15 +56,27 @@ class Ledger:
         self._path.unlink(missing_ok=True)
 
 
+def is_live(directory: Path) -> bool:
+    """Whether the harness of the run in ``directory`` still has it in its hands."""
+    return any(name == _OWNER and who.alive for name, who in _read(directory / _FILE))
+
+
+def leftovers(directory: Path) -> list[str]:
+    """What a killed run in ``directory`` left running, one entry a process; nothing while its harness is alive."""
+    if is_live(directory):
+        return []
+    return [f"{name} (process {who.pid})" for name, who in _read(directory / _FILE) if name != _OWNER and who.alive]
+
+
 def sweep(directory: Path) -> list[str]:
     """Stop what is left of the run in ``directory``; says what it stopped, one entry a process.
 
     A run whose harness is still alive is left alone. Blocks for at most a few seconds.
     """
+    if is_live(directory):
+        return []
     path = directory / _FILE
     entries = _read(path)
-    if any(name == _OWNER and who.alive for name, who in entries):
-        return []
     stopped = [f"{name} (process {who.pid})" for name, who in entries if name != _OWNER and _stop(who)]
     path.unlink(missing_ok=True)
     return stopped

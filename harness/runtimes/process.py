@@ -14,10 +14,11 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from harness.errors import AnachronError, HarnessError, StartupError, UnsupportedError
+from harness.errors import AnachronError, HarnessError, StartupError, StorageError, UnsupportedError
 from harness.runtimes import addresses, children, procfs
 from harness.runtimes.base import Capability, Cut, Endpoint, Server, Way
 from harness.runtimes.ledger import Ledger
@@ -93,8 +94,9 @@ class ProcessRuntime:
         names = [node.name for node in topology.nodes]
         links = (*topology.links, *(Link(CLIENT, name) for name in names if client_proxies))
         self._client_proxies = client_proxies
-        for folder in ("nodes", "logs"):
-            (self._directory / folder).mkdir(parents=True, exist_ok=True)
+        with _writing(self._directory):
+            for folder in ("nodes", "logs"):
+                (self._directory / folder).mkdir(parents=True, exist_ok=True)
         self._ledger = Ledger(self._directory)
         try:
             self._block = addresses.Block(len(names) + len(links))
@@ -108,7 +110,7 @@ class ProcessRuntime:
             if links:
                 log = self._log("anachron-proxy")
                 self._proxies = await Proxies.start(self._directory, log)
-                self._ledger.add("the proxy", self._proxies.pid)
+                self._ledger.add("the proxy", self._proxies.child.pid)
                 await self._proxies.open(self._routes.values())
         except BaseException:
             await self.close()
@@ -208,10 +210,11 @@ class ProcessRuntime:
     async def close(self) -> None:
         """Stop all nodes and the proxies, give the addresses back. Logs and data stay."""
         running = [node.child for node in self._nodes.values() if node.child]
+        if self._proxies:
+            running.append(self._proxies.child)
+            self._proxies.hang_up()
         try:
-            await asyncio.gather(*(child.stop(_STOPS_WITHIN_S) for child in running))
-            if self._proxies:
-                await self._proxies.close()
+            failures = await asyncio.gather(*(child.stop(_STOPS_WITHIN_S) for child in running), return_exceptions=True)
         finally:  # even if we are interrupted
             for child in running:
                 child.kill_now()
@@ -222,6 +225,9 @@ class ProcessRuntime:
             if self._ledger:
                 self._ledger.close()
                 self._ledger = None
+        for failure in failures:
+            if failure:
+                raise failure
 
     async def _launch(self, node: _Node) -> None:
         server = node.server
@@ -231,9 +237,10 @@ class ProcessRuntime:
             raise HarnessError(f"{node.name} runs already", fix="kill it first")
         program = find_program(server.program)
         await _until_free(node)
-        node.data.mkdir(parents=True, exist_ok=True)
-        with node.log.open("a") as log:
-            log.write(f"--- start {node.incarnation + 1} of {node.name}: {program.path} {' '.join(server.args)}\n")
+        with _writing(node.log):
+            node.data.mkdir(parents=True, exist_ok=True)
+            with node.log.open("a") as log:
+                log.write(f"--- start {node.incarnation + 1} of {node.name}: {program.path} {' '.join(server.args)}\n")
         node.child = await children.spawn(node.name, (str(program.path), *server.args), directory=node.data, log=node.log)
         self._ledger.add(node.name, node.child.pid)
         node.incarnation += 1
@@ -293,6 +300,15 @@ class _Node:
         except OSError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
+
+
+@contextmanager
+def _writing(where: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a ``StorageError``."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError("the run's directory cannot be written", where=str(where), why=str(error)) from error
 
 
 async def _until_free(node: _Node) -> None:

