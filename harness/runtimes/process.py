@@ -92,7 +92,8 @@ class ProcessRuntime:
         if self._ledger:
             raise HarnessError("the runtime is open already")
         names = [node.name for node in topology.nodes]
-        links = (*topology.links, *(Link(CLIENT, name) for name in names if client_proxies))
+        among_nodes = tuple(link for link in topology.links if link.source != CLIENT)
+        links = (*among_nodes, *(Link(CLIENT, name) for name in names if client_proxies))
         self._client_proxies = client_proxies
         with _writing(self._directory):
             for folder in ("nodes", "logs"):
