@@ -1,0 +1,102 @@
+"""``check`` and ``report``: a recorded history in, the verdict and the reports out."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import checkers
+from harness import conductor, contract
+from harness.cli.output import complain, say
+from harness.cli.runs import show_verdict
+from harness.errors import PASS, HistoryError, StorageError
+from harness.history import History
+from harness.imports import read_history
+from harness.plan import Plan, parse_plan
+from harness.shipped import find_plan
+from harness.store import RunDirectory
+from harness.store.files import write_text
+from reports import Report, render_html, write_all
+
+_REGISTER = """\
+# Nothing is known of where this history comes from, so it is held to what a register promises: linearizability.
+name = "history"
+
+[candidate]
+kind = "unknown"
+
+[contract]
+linearizable = true
+
+[[workloads]]
+kind = "history"
+
+[adequacy]
+operations = 1
+success_rate = 0.0
+episodes = 0
+"""
+
+
+def check_source(source: Path, plan: str | None, report_file: Path | None) -> int:
+    """Judge the run or history at ``source`` and return the verdict's exit status.
+
+    A run directory's reports are written again, but not when another plan's contract judges: they would no longer be the run's.
+    Raises ``HistoryError``, ``PlanError``, and ``StorageError`` if ``report_file`` cannot be written.
+    """
+    if source.is_dir():
+        directory = RunDirectory.open(source)
+        if plan is None:
+            report = conductor.evaluate(directory)
+            show_verdict(report)
+            _write_all(report, directory)
+        else:
+            report = _judge(directory.load_history(), *find_plan(plan), source)
+            show_verdict(report)
+    elif source.exists():
+        chosen = find_plan(plan) if plan is not None else (parse_plan(_REGISTER), _REGISTER)
+        report = _judge(read_history(source), *chosen, source)
+        show_verdict(report)
+    else:
+        raise HistoryError(
+            "there is no such run or history",
+            where=str(source),
+            fix="name a directory under runs/, or a .parquet, .csv, .jsonl or .edn file",
+        )
+    if report_file is not None:
+        write_text(report_file, render_html(report))
+        say(str(report_file))
+    return report.exit_status
+
+
+def write_reports(run: Path, *, open_it: bool) -> int:
+    """Write the reports of the run directory ``run`` again; raises ``HistoryError`` and ``StorageError``."""
+    directory = RunDirectory.open(run)
+    paths = write_all(conductor.evaluate(directory), directory.path)
+    for path in paths.values():
+        say(str(path))
+    if open_it and not webbrowser.open(paths["report.html"].resolve().as_uri()):
+        complain("no browser could be opened; open the file above yourself")
+    return PASS
+
+
+def _judge(history: History, plan: Plan, text: str, source: Path) -> Report:
+    results = checkers.check(history, plan.contract)
+    return Report(
+        plan=plan,
+        plan_text=text,
+        history=history,
+        results=results,
+        verdict=contract.judge(plan, history, results),
+        run=str(source),
+    )
+
+
+def _write_all(report: Report, directory: RunDirectory) -> None:
+    """Write the reports; where that fails, say so and leave the verdict as it is."""
+    try:
+        paths = write_all(report, directory.path)
+    except StorageError as error:
+        complain(str(error))
+    else:
+        say(str(paths["report.html"]))

@@ -1,0 +1,104 @@
+"""``run``: plans in, verdicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from harness import conductor
+from harness.cli.output import complain, say
+from harness.cli.overrides import override
+from harness.cli.progress import progress
+from harness.conductor import Finished
+from harness.durations import parse_duration
+from harness.errors import FAILURE, INCONCLUSIVE, PASS, USAGE, VIOLATED, AnachronError, UsageError
+from harness.plan import Plan
+from harness.shipped import find_plan
+from reports import Report, render_text, verdict_view
+
+_GRAVEST_FIRST = (VIOLATED, FAILURE, USAGE, INCONCLUSIVE, PASS)
+
+
+def run_plans(
+    references: Sequence[str], *, seed: int | None, duration: str | None, workers: int | None, runs_dir: Path, quiet: bool
+) -> int:
+    """Run each plan and return the gravest exit status.
+
+    All plans are read and prepared before the first one starts. Raises ``PlanError`` and ``UnsupportedError`` then; from the
+    first start on, the failure of one run is told and does not keep the others from running.
+    """
+    given = {"seed": seed, "run.duration": _checked_duration(duration), "run.workers": workers}
+    changes = {key: value for key, value in given.items() if value is not None}
+    plans = [_changed(reference, changes) for reference in references]
+    for plan, _ in plans:
+        conductor.prepare(plan)
+    statuses: list[int] = []
+    summary: list[str] = []
+    for reference, (plan, text) in zip(references, plans, strict=True):
+        try:
+            finished = run_one(plan, text, runs_dir, quiet=quiet)
+        except AnachronError as error:
+            complain(str(error))
+            statuses.append(error.exit_status)
+            summary.append(f"error         {reference}")
+            continue
+        statuses.append(finished.report.exit_status)
+        summary.append(f"{finished.report.answer:<13} {reference}  {report_path(finished)}")
+    if len(summary) > 1:
+        say("\n" + "\n".join(summary))
+    return gravest(statuses)
+
+
+def run_one(plan: Plan, text: str, runs_dir: Path, *, quiet: bool) -> Finished:
+    """Run one plan under the eyes of the user and show its verdict; the last line is the path of the report."""
+    with progress(quiet=quiet) as watch:
+        finished = conductor.run(plan, text, runs_dir, watch)
+    show_verdict(finished.report)
+    say(str(report_path(finished)))
+    return finished
+
+
+def show_verdict(report: Report) -> None:
+    """Print the verdict: in colour on a terminal, as plain text elsewhere."""
+    console = Console()
+    if not console.is_terminal:
+        say(render_text(report))
+        return
+    # Captured, not printed: a console that cannot write ends the program with status 1, which would say "violated".
+    with console.capture() as captured:
+        console.print(verdict_view(report))
+    say(captured.get())
+
+
+def report_path(finished: Finished) -> Path:
+    """The path of the HTML report, or of the run directory if it could not be drawn."""
+    return finished.paths.get("report.html", finished.directory.path)
+
+
+def gravest(statuses: Iterable[int]) -> int:
+    """The exit status that speaks for several: no violation is hidden by a failure, no failure by a lack of evidence.
+
+    >>> gravest([0, 2, 255, 1, 0])
+    1
+    """
+    return min(statuses, key=_GRAVEST_FIRST.index, default=PASS)
+
+
+def _changed(reference: str, changes: dict[str, int | str]) -> tuple[Plan, str]:
+    plan, text = find_plan(reference)
+    return override(text, changes) if changes else (plan, text)
+
+
+def _checked_duration(text: str | None) -> str | None:
+    """``text`` if it is a duration that sessions can run for; raises ``UsageError``."""
+    if text is None:
+        return None
+    try:
+        duration_ns = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(str(error), where="--duration") from None
+    if duration_ns == 0:
+        raise UsageError("a run needs some time", where="--duration", fix='give it a length, such as "20s"')
+    return text.strip()

@@ -1,0 +1,35 @@
+"""The reference as Markdown: a page for each sort of thing, one for findings, one for the keys of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.explain.annotated import annotated_plan
+from harness.explain.names import REGISTRIES, about, about_finding, overview, plan_keys
+from harness.findings import FINDINGS
+
+
+def pages() -> Mapping[str, str]:
+    """Page texts by file name."""
+    found = {f"{sort}.md": _sort_page(sort) for sort in REGISTRIES}
+    found["findings.md"] = "# Findings\n\n" + "\n\n".join(f"## {name}\n\n{about_finding(name)}" for name in FINDINGS) + "\n"
+    found["plan.md"] = _plan_page()
+    return found
+
+
+def _sort_page(sort: str) -> str:
+    parts = [f"# {sort.capitalize()}", f"```\n{overview(sort)}\n```"]
+    parts += [f"## {name}\n\n```\n{about(sort, name)}\n```" for name in REGISTRIES[sort].builtin]
+    return "\n\n".join(parts) + "\n"
+
+
+def _plan_page() -> str:
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    rows += [
+        f"| `{key.path}` | {_cell(key.type)} | {_cell(key.default or 'required')} | {_cell(key.doc)} |" for key in plan_keys()
+    ]
+    return f"# The plan\n\n```toml\n{annotated_plan()}```\n\n## Every key\n\n" + "\n".join(rows) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
