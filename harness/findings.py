@@ -67,7 +67,7 @@ FINDINGS: Mapping[str, Meaning] = {
     "node-regress": Meaning(
         "node-regress",
         "One node, without having been restarted or replaced, returned an older value after a newer one.",
-        "a refill race (a slow reader puts what it read before the invalidation), updates applied in the order of arrival and not "
+        "a refill race (a slow reader puts what it read before an invalidation), updates applied by order of arrival and not "
         "of version, a refill from a replica that lags, invalidation before commit.",
         "Carry the version in the value and in the event, and let no older one replace a newer one (compare and set, leases).",
     ),

@@ -23,18 +23,28 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="DIR", help="Where run directories are made.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress while the run goes on.")]
-RUNS = Path("runs")
-
 
 class Sort(StrEnum):
     """What ``list`` can list."""
 
-    PLANS = "plans" CANDIDATES = "candidates" WORKLOADS = "workloads" FAULTS = "faults" CHECKERS = "checkers" RUNTIMES =
-    "runtimes"
+    PLANS = "plans"
+    CANDIDATES = "candidates"
+    WORKLOADS = "workloads"
+    FAULTS = "faults"
+    CHECKERS = "checkers"
+    RUNTIMES = "runtimes"
 
-    def main() -> None:
+
+RUNS = Path("runs")
+RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="DIR", help="Where run directories are made.")]
+RunsArgument = Annotated[Path, typer.Argument(metavar="RUNS_DIR", help="Where the run directories are.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress while the run goes on.")]
+
+_VERDICT = "0 pass, 1 violated, 2 inconclusive, 254 unusable input, 255 failure of the harness itself."
+
+
+def main() -> None:
     """The entry point: run the command that the arguments name, and exit with its status."""
     run_command(app)
 
@@ -44,152 +54,250 @@ def _after(*examples: str, status: str) -> str:
     lines = "\n".join(f"  {example}" for example in examples)
     return f"Exit status: {status}\n\n\b\nExamples:\n{lines}"
 
-    _VERDICT = "0 pass, 1 violated, 2 inconclusive, 254 unusable input, 255 failure of the harness itself."
 
-    @app.callback( invoke_without_command=True, epilog=_after( "anachron doctor what can this machine do?", "anachron run the
-    built-in plan, against real servers on this machine", "anachron explain plan a whole plan, annotated: the start of your
-    own", "anachron init a plan and a nightly workflow for your repository", status=_VERDICT, ), ) def anachron( context:
-    typer.Context, version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False, ) -> int:
+@app.callback(
+    invoke_without_command=True,
+    epilog=_after(
+        "anachron doctor            what can this machine do?",
+        "anachron run               the built-in plan, against real servers on this machine",
+        "anachron explain plan      a whole plan, annotated: the start of your own",
+        "anachron init              a plan and a nightly workflow for your repository",
+        status=_VERDICT,
+    ),
+)
+def anachron(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> int:
     """Anachron, the contract tester for caches.
 
-    A team declares what its cache deployment promises. Anachron starts the real nodes, drives concurrent sessions against them,
-    breaks the network and the processes on a seeded schedule, and answers from the recorded history: pass, violated (with the few
-    operations that prove it), or inconclusive (with what the run did not exercise).
+    A team declares what its cache deployment promises. Anachron starts the real nodes, drives concurrent sessions against
+    them, breaks the network and the processes on a seeded schedule, and answers from the recorded history: pass, violated
+    (with the few operations that prove it), or inconclusive (with what the run did not exercise).
     """
     if version:
         from importlib.metadata import version as installed
 
-    say(f"anachron {installed('anachron')}") elif context.invoked_subcommand is None: say(context.get_help()) return PASS
+        say(f"anachron {installed('anachron')}")
+    elif context.invoked_subcommand is None:
+        say(context.get_help())
+    return PASS
 
-    @app.command( epilog=_after( "anachron run the built-in plan", "anachron run fresh-replicas another shipped plan, by
-    name", "anachron run anachron.toml --seed 12 your own, with another schedule", "anachron run nightly/*.toml --runs-dir out
-    several; the gravest verdict is the exit status", status=_VERDICT + " Of several plans the gravest counts, in the order 1,
-    255, 2, 0: no violation is ever hidden.", ) ) def run( plans: Annotated[ list[str] | None, typer.Argument(metavar="PLAN",
-    help="Plan files, or names of shipped plans.", show_default="replication"), ] = None, seed: Annotated[int | None,
-    typer.Option(metavar="N", min=0, help="Take this seed, not the plan's.")] = None, duration: Annotated[str | None,
-    typer.Option(metavar="TIME", help='How long sessions run, such as "30s" or "5min".')] = None, workers: Annotated[int |
-    None, typer.Option(metavar="N", min=1, max=64, help="Driver processes.")] = None, runs_dir: RunsDir = RUNS, quiet: Quiet =
-    False, ) -> int:
+
+@app.command(
+    epilog=_after(
+        "anachron run                                  the built-in plan",
+        "anachron run fresh-replicas                   another shipped plan, by name",
+        "anachron run anachron.toml --seed 12          your own, with another schedule",
+        "anachron run nightly/*.toml --runs-dir out    several; the gravest verdict is the exit status",
+        status=_VERDICT + " Of several plans the gravest counts, in the order 1, 255, 254, 2, 0: no violation is ever hidden.",
+    )
+)
+def run(
+    plans: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PLAN", help="Plan files, or names of shipped plans.", show_default="replication"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Take this seed, not the plan's.")] = None,
+    duration: Annotated[str | None, typer.Option(metavar="TIME", help='How long sessions run, such as "30s" or "5min".')] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, max=64, help="Driver processes.")] = None,
+    runs_dir: RunsDir = RUNS,
+    quiet: Quiet = False,
+) -> int:
     """Run plans against real servers and judge them.
 
-    Everything is checked before anything starts: a plan that asks for what this machine cannot do is refused. Progress goes to
-    standard error; the verdict, the findings and, as the last line, the path of the report go to standard output. Ctrl-C heals all
-    faults, stops all nodes, and judges what there is.
+    Everything is checked before anything starts: a plan that asks for what this machine cannot do is refused. Progress goes
+    to standard error; the verdict, the findings and, as the last line, the path of the report go to standard output. Ctrl-C
+    heals all faults, stops all nodes, and judges what there is.
     """
     from harness.cli.runs import run_plans
 
     return run_plans(plans or ["replication"], seed=seed, duration=duration, workers=workers, runs_dir=runs_dir, quiet=quiet)
 
-    @app.command( epilog=_after( "anachron check runs/20260101T030000Z-replication-7", "anachron check RUN --plan
-    stricter.toml would this run have kept a stricter contract?", "anachron check history.edn a Jepsen history of a register,
-    held to linearizability", "anachron check history.csv --plan mine.toml --report verdict.html", status=_VERDICT, ) ) def
-    check( source: Annotated[ Path, typer.Argument(metavar="RUN|HISTORY", help="A run directory, or a .parquet, .csv, .jsonl
-    or .edn history.") ], plan: Annotated[ str | None, typer.Option( metavar="PLAN", help="Judge by the contract of this plan;
-    else by the run's own, or as a linearizable register." ), ] = None, report: Annotated[Path | None,
-    typer.Option(metavar="FILE", help="Write the HTML report here.")] = None, ) -> int:
+
+@app.command(
+    epilog=_after(
+        "anachron check runs/20260101T030000Z-replication-7",
+        "anachron check RUN --plan stricter.toml       would this run have kept a stricter contract?",
+        "anachron check history.edn                    a Jepsen history of a register",
+        "anachron check history.csv --plan mine.toml --report verdict.html",
+        status=_VERDICT,
+    )
+)
+def check(
+    source: Annotated[
+        Path, typer.Argument(metavar="RUN|HISTORY", help="A run directory, or a .parquet, .csv, .jsonl or .edn history.")
+    ],
+    plan: Annotated[
+        str | None,
+        typer.Option(metavar="PLAN", help="Judge by this plan's contract. Default: the run's own, or linearizability."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the HTML report here.")] = None,
+) -> int:
     """Judge a recorded history again, offline.
 
-    A run directory gives the verdict that its run gave, and its results and report are written again; that holds for a run that was
-    killed, too: its history is put together from what it had written down. A history from elsewhere is held to the contract of
-    --plan, or to linearizability where none is given.
+    A run directory gives the verdict that its run gave, and its results and report are written again. That holds for a run
+    that was killed, too: its history is put together from what it had written down. A history from elsewhere is held to the
+    contract of --plan, or to linearizability where none is given.
     """
     from harness.cli.judging import check_source
 
     return check_source(source, plan, report)
 
-    @app.command( epilog=_after("anachron report runs/20260101T030000Z-replication-7 --open", status="0 written, 254 no such
-    run, 255 failure.") ) def report( run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")], open_it:
-    Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False, ) -> int:
+
+@app.command(
+    epilog=_after(
+        "anachron report runs/20260101T030000Z-replication-7 --open",
+        status="0 written, 254 no such run, 255 not all of them could be written.",
+    )
+)
+def report(run: Run, open_it: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False) -> int:
     """Write the reports of a run again.
 
-    Writes report.html, results.json, junit.xml and summary.md. For after an upgrade, or when a report got lost. The history is judged again on the way; the exit status says whether the
-    reports were written, not what they say (that is what `anachron check` is for).
+    Writes report.html, results.json, junit.xml and summary.md: for after an upgrade, or when a report got lost. The history
+    is judged again on the way; the exit status says whether the reports were written, not what they say (that is what
+    `anachron check` is for).
     """
     from harness.cli.judging import write_reports
 
     return write_reports(run, open_it=open_it)
 
-    @app.command( epilog=_after("anachron serve", "anachron serve nightly/runs --port 9000", status="0 when stopped with
-    Ctrl-C, 254, 255.") ) def serve( runs_dir: Annotated[Path, typer.Argument(metavar="[RUNS_DIR]", help="Where the run
-    directories are.")] = RUNS, port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port on 127.0.0.1; 0
-    takes a free one.")] = 8808, ) -> int:
+
+@app.command(
+    epilog=_after(
+        "anachron serve",
+        "anachron serve nightly/runs --port 9000",
+        status="0 when stopped with Ctrl-C, 254 no such directory, or the port is taken.",
+    )
+)
+def serve(
+    runs_dir: RunsArgument = RUNS,
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8808,
+) -> int:
     """Show all runs and their verdicts in the browser.
 
-    The newest come first, with links to their reports. Listens on 127.0.0.1 only, and shows the files of reports only. Stop it with Ctrl-C.
+    The newest come first, with links to their reports. Listens on 127.0.0.1 only, and shows the files of reports only. Stop
+    it with Ctrl-C.
     """
     from harness.serve import serve_runs
 
     return serve_runs(runs_dir, port, say)
 
-    @app.command( epilog=_after( "anachron replay runs/20260101T030000Z-replication-7", "anachron replay RUN --times 10 how
-    often does the finding come back?", status="the gravest of the replays' own, in the order 1, 255, 2, 0.", ) ) def replay(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")], times: Annotated[int,
-    typer.Option(metavar="N", min=1, max=1000, help="How often.")] = 1, runs_dir: Annotated[ Path | None,
-    typer.Option("--runs-dir", metavar="DIR", help="Where the new run directories are made.", show_default="beside RUN"), ] =
-    None, quiet: Quiet = False, ) -> int:
+
+@app.command(
+    epilog=_after(
+        "anachron replay runs/20260101T030000Z-replication-7",
+        "anachron replay RUN --times 10                how often does the finding come back?",
+        status="the gravest of the replays' own, in the order 1, 255, 254, 2, 0.",
+    )
+)
+def replay(
+    run: Run,
+    times: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="How often.")] = 1,
+    runs_dir: Annotated[
+        Path | None,
+        typer.Option("--runs-dir", metavar="DIR", help="Where new run directories are made.", show_default="beside RUN"),
+    ] = None,
+    quiet: Quiet = False,
+) -> int:
     """Run a run's plan again: does it fail again?
 
-    Runs the frozen plan with the same seed and says how often each finding came back. The seed fixes the plan: sessions, keys, fault schedule. It does not fix the scheduler of the operating system, so a rare race
-    may need many tries: rates are shown with their 95 % (Wilson) interval.
+    Runs the frozen plan with the same seed and says how often each verdict and each finding came, with a 95 % (Wilson)
+    interval. The seed fixes the plan: sessions, keys, fault schedule. It does not fix the scheduler of the operating system,
+    so a rare race may take many tries.
     """
     from harness.cli.replays import replay_run
 
     return replay_run(run, times, runs_dir=runs_dir, quiet=quiet)
 
-    @app.command(epilog=_after("anachron doctor", status="0 the built-in plan can run here, 255 it cannot.")) def
-    doctor(runs_dir: RunsDir = RUNS) -> int:
+
+@app.command(epilog=_after("anachron doctor", status="0 the built-in plan can run here, 255 it cannot."))
+def doctor(runs_dir: RunsDir = RUNS) -> int:
     """Say what this machine can do, and how to get the rest.
 
-    Looks at Python, the system, server programs and their versions, what each runtime can do here, disk space, the clock, and what
-    killed runs may have left behind. Changes nothing.
+    Looks at Python, the system, server programs and their versions, what each runtime can do here, disk space, the clock,
+    and what killed runs may have left behind. Changes nothing.
     """
     from harness.doctor import examine
 
-    diagnosis = examine(runs_dir) say(str(diagnosis)) return PASS if diagnosis.healthy else FAILURE
+    diagnosis = examine(runs_dir)
+    say(str(diagnosis))
+    return PASS if diagnosis.healthy else FAILURE
 
-    @app.command(name="list", epilog=_after("anachron list", "anachron list faults", status="0, 254.")) def list_names(sort:
-    Annotated[Sort | None, typer.Argument(help="What to list.", show_default="all")] = None) -> int:
+
+@app.command(name="list", epilog=_after("anachron list", "anachron list faults", status="0, 254."))
+def list_names(
+    sort: Annotated[Sort | None, typer.Argument(help="What to list.", show_default="all of it")] = None,
+) -> int:
     """List plans, candidates, workloads, faults, ...
 
-    Says a sentence about each: built in, and from installed packages. Without a sort it lists all. `anachron explain NAME` tells more about each.
+    Says a sentence about each: built in, and from installed packages. `anachron explain NAME` tells more.
     """
     from harness.explain import overview
 
-    say(overview(sort.value if sort else None)) return PASS
+    say(overview(sort.value if sort else None))
+    return PASS
 
-    @app.command( epilog=_after( "anachron explain plan a whole plan, annotated", "anachron explain partition a fault and its
-    options", "anachron explain stale-read what a finding means", "anachron explain contract.staleness a key of a plan",
-    status="0, 254 unknown name.", ) ) def explain( name: Annotated[ str, typer.Argument(metavar="NAME", help="A plan,
-    candidate, workload, fault, checker, runtime, finding or key.") ], ) -> int:
+
+@app.command(
+    epilog=_after(
+        "anachron explain plan                   a whole plan, annotated",
+        "anachron explain partition              a fault and its options",
+        "anachron explain stale-read             what a finding means",
+        "anachron explain staleness.steady       a key of a plan",
+        status="0, 254 unknown name.",
+    )
+)
+def explain(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="A plan, candidate, workload, fault, checker, runtime, finding or key."),
+    ],
+) -> int:
     """Explain a name: meaning, options, example.
 
-    Knows every shipped plan, candidate, workload, fault, checker and runtime, every finding a report can name, and every key of a
-    plan. What it says comes from the code itself.
+    Knows every shipped plan, candidate, workload, fault, checker and runtime, every finding that a report can name, and
+    every key of a plan. What it says comes from the code itself.
     """
     from harness.explain import explain as explanation
 
-    say(explanation(name)) return PASS
+    say(explanation(name))
+    return PASS
 
-    @app.command( epilog=_after( "anachron init", "anachron init services/cache --force", status="0 written, 254 a file is in
-    the way, 255 failure." ) ) def init( directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Root of your
-    repository.")] = Path(), force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
-    ) -> int:
+
+@app.command(
+    epilog=_after(
+        "anachron init",
+        "anachron init services/cache --force",
+        status="0 written, 254 a file is in the way, 255 it could not be written.",
+    )
+)
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Root of your repository.", show_default=".")] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+) -> int:
     """Write a plan and a nightly workflow into a repository.
 
-    Writes anachron.toml, a plan with a comment on every line that you will want to change, and .github/workflows/anachron.yml, which
-    runs it every night and keeps the report. Nothing is overwritten without --force, and nothing is written if one is in the way.
+    Writes anachron.toml, a plan with a comment on every key, and .github/workflows/anachron.yml, which runs it every night
+    and keeps the report. Nothing is overwritten without --force, and nothing is written if one of them is in the way.
     """
     from harness.cli.starter import write_starter
 
     return write_starter(directory, force=force)
 
-    @app.command( epilog=_after("anachron clean", "anachron clean nightly/runs", status="0 clean, 255 something could not be
-    removed.") ) def clean(runs_dir: Annotated[Path, typer.Argument(metavar="[RUNS_DIR]", help="Where the run directories
-    are.")] = RUNS) -> int:
+
+@app.command(
+    epilog=_after(
+        "anachron clean",
+        "anachron clean nightly/runs",
+        status="0 clean, 254 no such directory, 255 something could not be removed.",
+    )
+)
+def clean(runs_dir: RunsArgument = RUNS) -> int:
     """Stop and remove what killed runs have left.
 
-    That is server processes and half-written files. A process counts as left over only if a run recorded its id and its start time and that run's own process is gone; runs that
-    still go on are not touched, nor are finished run directories.
+    That is server processes and half-written files. A process counts as left over only if a run recorded its id and its
+    start time and that run's own process is gone. Runs that still go on are not touched, nor are histories and reports.
     """
     from harness.cli.cleaning import sweep_leftovers
 
