@@ -1,0 +1,103 @@
+"""The fault lanes: per fault of the plan, when each episode was intended, applied, proven and healed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from harness.history import Episode, History
+from reports.chart import WIDE, Chart, Key, Tick, element, joined, wide
+from reports.time_charts import named, time_axis
+from reports.words import instant, plural
+
+_LANE = 44
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One episode as a row of the table, in words."""
+
+    number: int
+    kind: str
+    targets: str
+    means: str
+    intended: str
+    applied: str
+    proven: str
+    healed: str
+    evidence: tuple[str, ...]
+    holds: bool
+    from_share: float
+    to_share: float
+
+
+def strikes(history: History, span: int) -> tuple[Strike, ...]:
+    """All episodes, in the order of their intended beginnings."""
+    ordered = sorted(history.episodes, key=lambda e: (e.intended_ns, e.fault))
+    return tuple(_strike(number, episode, history, span) for number, episode in enumerate(ordered, start=1))
+
+
+def _strike(number: int, episode: Episode, history: History, span: int) -> Strike:
+    begin = episode.intended_ns if episode.applied_ns is None else episode.applied_ns
+    end = episode.healed_ns or max(episode.intended_end_ns, begin)
+    room = (end - begin) * 0.5
+    return Strike(
+        number=number,
+        kind=episode.kind,
+        targets=", ".join(episode.targets),
+        means=episode.means,
+        intended=f"{instant(episode.intended_ns)} to {instant(episode.intended_end_ns)}",
+        applied="never" if episode.applied_ns is None else instant(episode.applied_ns),
+        proven="not proven" if episode.proven_ns is None else instant(episode.proven_ns),
+        healed=("not before the end" if episode.applied_ns is not None else "–") if episode.healed_ns is None else instant(episode.healed_ns),
+        evidence=episode.evidence,
+        holds=episode.proven,
+        from_share=max(0.0, (begin - room) / span),
+        to_share=min(1.0, (min(end, history.end_ns) + room) / span),
+    )
+
+
+def fault_lanes(history: History, span: int) -> Chart | None:
+    """One lane per fault; None if the run had no faults."""
+    if not history.episodes:
+        return None
+    faults = sorted({(episode.fault, episode.kind) for episode in history.episodes})
+    marks, ticks = [], []
+    lane = WIDE / len(faults)
+    for row, (fault, kind) in enumerate(faults):
+        ticks.append(Tick(1 - (row + 0.5) / len(faults), kind))
+        marks.append(element("line", class_="grid", x1=0, x2=WIDE, y1=f"{(row + 1) * lane:.0f}", y2=f"{(row + 1) * lane:.0f}"))
+        marks += [_episode(e, history, span, row * lane, lane) for e in history.episodes if (e.fault, e.kind) == (fault, kind)]
+    proven = sum(episode.proven for episode in history.episodes)
+    reading = f"{proven} of {plural(len(history.episodes), 'episode')} proved an effect at the target."
+    return Chart(
+        name="fault-lanes",
+        title="Fault episodes",
+        reading=reading,
+        described="One lane per fault. A thin outline is the time the schedule intended, a filled bar the time the fault was in place, "
+        "and the dark foot of the bar begins where its effect was proven. " + reading,
+        x_label="time since start",
+        y_label="fault",
+        x_ticks=time_axis(span),
+        y_ticks=tuple(ticks),
+        marks=joined(marks),
+        keys=(Key("intended", "intended"), Key("applied", "applied until healed"), Key("proven", "effect proven from here on")),
+        in_time=True,
+        height=_LANE * len(faults),
+    )
+
+
+def _episode(episode: Episode, history: History, span: int, top: float, lane: float) -> Markup:
+    def bar(style: str, begin: int, end: int, y: float, height: float) -> Markup:
+        left, right = min(begin / span, 1.0), min(end / span, 1.0)
+        return element("rect", class_=style, x=wide(left), width=wide(right - left), y=f"{top + y * lane:.0f}", height=f"{height * lane:.0f}")
+
+    marks = [element("title", f"{named(episode)}: " + ("proven" if episode.proven else "not proven"))]
+    if episode.applied_ns is not None:
+        end = history.end_ns if episode.healed_ns is None else episode.healed_ns
+        marks.append(bar("applied", episode.applied_ns, end, 0.28, 0.44))
+        if episode.proven_ns is not None:
+            marks.append(bar("proven", episode.proven_ns, max(end, episode.proven_ns), 0.56, 0.16))
+    marks.append(bar("intended", episode.intended_ns, episode.intended_end_ns, 0.14, 0.72))
+    return element("g", joined(marks))

@@ -1,0 +1,97 @@
+"""What a report is drawn from: one run's plan, history, results and verdict, with the facts around them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.errors import FAILURE, INCONCLUSIVE, PASS, VIOLATED
+from harness.history import History
+from harness.plan import Plan
+from harness.results import Curve, Finding, Measure, Outcome, Result, Verdict
+
+_EXIT_STATUS = {Outcome.PASS: PASS, Outcome.VIOLATED: VIOLATED, Outcome.INCONCLUSIVE: INCONCLUSIVE}
+
+GATING, WAIVED, NOTED = "decided the verdict", "waived by the contract", "seen, but not promised otherwise"
+"""What a finding means for the verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is known of one run.
+
+    Attributes:
+        plan: the plan that was run; ``plan_text`` is its file as it was written.
+        history: what happened.
+        results: what each checker said of it.
+        verdict: what the contract says of that.
+        run: the run's name: its directory, as ``anachron replay`` takes it.
+        environment: facts in words, by name. ``candidate`` (the product with its version), ``runtime``, ``means`` (``proxy``,
+            ``kernel``) are shown first; everything is shown.
+        logs: ends of the nodes' logs, by node.
+        oddities: what the reader must know of how the run went: start-ups that were retried, stalls, a run cut short.
+        failure: why the harness itself failed; empty if it did not.
+    """
+
+    plan: Plan
+    plan_text: str
+    history: History
+    results: tuple[Result, ...]
+    verdict: Verdict
+    run: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    logs: Mapping[str, str] = field(default_factory=dict)
+    oddities: tuple[str, ...] = ()
+    failure: str = ""
+
+    @property
+    def answer(self) -> str:
+        """``pass``, ``violated``, ``inconclusive`` or ``error``; a violation that was proven outranks a failed harness."""
+        if self.failure and self.verdict.outcome is not Outcome.VIOLATED:
+            return "error"
+        return self.verdict.outcome.value
+
+    @property
+    def why(self) -> str:
+        """The answer in one sentence."""
+        return self.failure if self.answer == "error" else self.verdict.why
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of a command that ends with this report."""
+        return FAILURE if self.answer == "error" else _EXIT_STATUS[self.verdict.outcome]
+
+    @property
+    def replay(self) -> str:
+        """The command that runs the same plan again."""
+        return f"anachron replay {shlex.quote(self.run)}"
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings: those that decided the verdict first, then by severity and count."""
+        found = [finding for result in self.results for finding in result.findings]
+        rank = (GATING, WAIVED, NOTED)
+        return tuple(sorted(found, key=lambda f: (rank.index(self.weight(f)), f.severity, -f.count, f.name, f.scope, f.phase)))
+
+    def weight(self, finding: Finding) -> str:
+        """What ``finding`` means for the verdict: ``GATING``, ``WAIVED`` or ``NOTED``."""
+        outcomes = {clause.outcome for clause in self.verdict.clauses if finding.name in clause.findings}
+        if Outcome.VIOLATED in outcomes:
+            return GATING
+        return WAIVED if Outcome.WAIVED in outcomes else NOTED
+
+    @property
+    def measures(self) -> tuple[tuple[str, Measure], ...]:
+        """All measures, each with its checker's name."""
+        return tuple((result.checker, measure) for result in self.results for measure in result.measures)
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        """All curves."""
+        return tuple(curve for result in self.results for curve in result.curves)
+
+    @property
+    def by_proxy(self) -> bool:
+        """Whether network faults were made by a user-space proxy and not by the kernel."""
+        return self.environment.get("means") == "proxy" or any(e.means == "proxy" for e in self.history.episodes)

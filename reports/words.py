@@ -1,0 +1,128 @@
+"""How a report writes numbers, times and outcomes, and how it makes hostile text harmless."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.durations import format_duration
+
+PROXY_NOTE = (
+    "Network faults of this run were made by a user-space proxy. A proxy's cut is not a kernel's partition: there is no "
+    "retransmission back-off, and connections and buffers on either side of the proxy keep answering."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """An outcome that can be told apart without colour: its word, its shape in plain text, its name in the style sheet."""
+
+    word: str
+    mark: str
+    style: str
+
+
+SIGNS = {
+    "pass": Sign("pass", "✔", "pass"),
+    "violated": Sign("violated", "✖", "violated"),
+    "inconclusive": Sign("inconclusive", "?", "inconclusive"),
+    "waived": Sign("waived", "~", "waived"),
+    "error": Sign("error", "!", "error"),
+}
+
+_DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else f"\\u{code:04x}"
+
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff" + "".join(chr(code) for code in sorted(_DIRECTIONS)) + "]"
+)
+
+
+def printable(text: object) -> str:
+    r"""``text`` with its control characters, lone surrogates and direction overrides made visible; newlines and tabs stay.
+
+    >>> printable("key\x1b[2J")
+    'key␛[2J'
+    """
+    return _HIDDEN.sub(_visible, str(text))
+
+
+def one_line(text: object) -> str:
+    """``text`` made harmless and put on one line."""
+    return " ".join(printable(text).split())
+
+
+def clip(text: str, length: int) -> str:
+    """``text``, cut to ``length`` characters and marked where it was cut."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def duration(duration_ns: float) -> str:
+    """A duration with a space before its unit.
+
+    >>> duration(1_234_567)
+    '1.23 ms'
+    """
+    return re.sub(r"(?<=\d)(?=[a-z])", " ", format_duration(duration_ns))
+
+
+def instant(time_ns: float) -> str:
+    """A time of the run, in seconds to the microsecond.
+
+    >>> instant(12_003_412_000)
+    '12.003412 s'
+    """
+    return f"{time_ns / 1e9:.6f} s"
+
+
+def count(number: float) -> str:
+    """A whole number in groups of three.
+
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return f"{number:,.0f}"
+
+
+def plural(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> plural(1, "read"), plural(2, "history")
+    ('1 read', '2 histories')
+    """
+    if number == 1:
+        return f"1 {noun}"
+    many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
+    return f"{count(number)} {many}"
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A measure's value with its unit, in the form that is easiest to read.
+
+    >>> quantity(0.99951, "ratio"), quantity(2.5e6, "ns"), quantity(3, "versions"), quantity(None, "ns")
+    ('99.951 %', '2.5 ms', '3 versions', '–')
+    """
+    if value is None or value != value:  # noqa: PLR0124  # NaN is the one number that differs from itself
+        return "–"
+    if value in (float("inf"), float("-inf")):
+        return "∞" if value > 0 else "-∞"
+    if unit == "ns":
+        return duration(value)
+    if unit == "ratio":
+        return f"{value * 100:.5g} %" if value == 0 or value >= 1e-4 else f"{value:.2e}"  # noqa: PLR2004  # below, % has too many zeros
+    number = count(value) if float(value).is_integer() else f"{value:,.4g}"
+    return number if unit in ("count", "") else f"{number} {unit}"
+
+
+def interval(low: float | None, high: float | None, unit: str) -> str:
+    """A confidence or certainty interval; empty where there is none."""
+    if low is None and high is None:
+        return ""
+    return f"{quantity(low, unit)} to {quantity(high, unit)}"
