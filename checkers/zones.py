@@ -1,8 +1,8 @@
 """Zones of values: what the times of a register's operations force upon the order of its values.
 
 All operations on one value of a key form its *cluster*: the write and the reads that returned the value. Let f be the first
-return and s the last call in a cluster. Where f(u) < s(v), every legal order has value u before value v. So a register whose values
-are unique is linearizable if and only if
+return and s the last call in a cluster. Where f(u) < s(v), every legal order has value u before value v. So a register whose
+values are unique is linearizable if and only if
 
   (a) no read returns before its value's write is called, and
   (b) no two clusters u and v of one key have both f(u) < s(v) and f(v) < s(u).
@@ -32,6 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from checkers.scans import NONE, greatest_before
 from harness.history import NEVER, Column
 
 _ROUNDS = 64
@@ -112,13 +113,8 @@ def conflicts(clusters: Clusters, shift_ns: int = 0) -> Conflicts:
     key, first, last = clusters.key[rows].astype(np.int64), first[rows], last[rows]
     order = np.argsort(_axis(key, last + first), kind="stable")
     rows, key, first, last = rows[order], key[order], first[order], last[order]
-    reach = _axis(key, last)  # greater keys reach further, so that one running maximum serves all keys
-    furthest = np.maximum.accumulate(reach)
-    leads = np.ones(len(rows), bool)
-    leads[1:] = furthest[1:] > furthest[:-1]
-    leader = np.maximum.accumulate(np.where(leads, np.arange(len(rows)), 0))
-    before = np.concatenate([[0], leader[:-1]])
-    found = np.flatnonzero((key == key[before]) & (first < last[before]) & (np.arange(len(rows)) > before))
+    before = greatest_before(last, key)
+    found = np.flatnonzero((before != NONE) & (first < last[before]))
     return Conflicts(rows[before[found]], rows[found], last[before[found]] - first[found])
 
 
