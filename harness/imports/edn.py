@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from harness.errors import HistoryError
 
 _TOKEN = re.compile(
     r"""
-    (?P<space> [\s,]+ | ;[^\n]* )
-  | (?P<open> \#?\{ | \[ | \( )
-  | (?P<close> [\]\)}] )
-  | (?P<string> "(?:[^"\\]|\\.)*" )
-  | (?P<discard> \#_ )
-  | (?P<character> \\[^\s,;()\[\]{}"]+ )
-  | (?P<atom> [^\s,;()\[\]{}"]+ )
+    (?: [\s,]++ | ;[^\n]*+ )*+
+    (?: (?P<open> \#?\{ | \[ | \( )
+      | (?P<close> [\]\)}] )
+      | (?P<string> "(?:[^"\\]|\\.)*" )
+      | (?P<discard> \#_ )
+      | (?P<character> \\[^\s,;()\[\]{}"]+ )
+      | (?P<atom> [^\s,;()\[\]{}"]+ )
+      | (?P<end> \Z ) )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -97,14 +99,11 @@ class _Reader:
 
     def token(self) -> tuple[str, str]:
         """The next token and its kind, spaces and comments left out; ``end`` at the end."""
-        while self.end < len(self.text):
-            match = _TOKEN.match(self.text, self.end)
-            if match is None:
-                raise self.error("the text cannot be read from here on")
-            self.end = match.end()
-            if match.lastgroup != "space":
-                return str(match.lastgroup), match.group()
-        return "end", ""
+        match = _TOKEN.match(self.text, self.end)
+        if match is None or match.lastgroup is None:
+            raise self.error("the text cannot be read from here on")
+        self.end = match.end()
+        return match.lastgroup, match[match.lastgroup]
 
     def value(self, kind: str, token: str, depth: int) -> Any:
         """The value that begins with ``token``; ``_NOTHING`` for one that is left out."""
@@ -138,7 +137,7 @@ class _Reader:
             kind, token = self.token()
             if kind == "close":
                 break
-            value = self.value(kind, token, depth + 1)
+            value = _atom(token) if kind == "atom" and token[0] != "#" else self.value(kind, token, depth + 1)
             if value is not _NOTHING:
                 items.append(value)
         if token != _CLOSING[opening]:
@@ -165,6 +164,7 @@ class _Reader:
 _NOTHING = object()
 
 
+@lru_cache(maxsize=1 << 14)
 def _atom(token: str) -> Any:
     if token[0] == ":":
         return Keyword(token[1:])
