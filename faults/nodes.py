@@ -1,0 +1,56 @@
+"""What pause and kill have in common: nodes as targets, and whether they answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from faults.targets import Names
+from harness.candidates.base import Cluster
+from harness.durations import format_duration
+from harness.plan import Record
+from harness.topology import Node
+
+_POLL_S = 0.02
+
+
+class NodeOptions(Record):
+    """Options of faults that strike nodes."""
+
+    targets: Names
+
+
+async def identity(cluster: Cluster, node: Node, within_ns: int) -> str:
+    """Who ``node`` is; raises ``OSError`` if it does not answer within ``within_ns``."""
+    try:
+        async with asyncio.timeout(within_ns / 1e9):
+            return await cluster.candidate.identity(node.name)
+    except TimeoutError:
+        raise TimeoutError(f"{node.name} did not answer within {format_duration(within_ns)}") from None
+
+
+async def answers(cluster: Cluster, node: Node, within_ns: int) -> bool:
+    """Whether ``node`` answers within ``within_ns``."""
+    try:
+        await identity(cluster, node, within_ns)
+    except OSError:
+        return False
+    return True
+
+
+async def identity_soon(cluster: Cluster, node: Node, within_ns: int, patience_ns: int) -> str:
+    """As ``identity``, tried again for ``patience_ns``."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + patience_ns / 1e9
+    while True:
+        try:
+            return await identity(cluster, node, within_ns)
+        except OSError:
+            if loop.time() > give_up:
+                raise
+            await asyncio.sleep(_POLL_S)
+
+
+def names(nodes: Sequence[Node]) -> str:
+    """The nodes in words."""
+    return " and ".join(node.name for node in nodes)
