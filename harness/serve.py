@@ -101,7 +101,7 @@ def serve_runs(root: Path, port: int, announce: Callable[[str], None]) -> int:
         server = make_server(root, port)
     except OSError as error:
         raise UsageError(
-            f"port {port} cannot be used", where=_HOST, why=error.strerror, fix="give another --port, or 0 for a free one"
+            f"port {port} cannot be used", where=_HOST, why=error.strerror or "", fix="give another --port, or 0 for a free one"
         ) from None
     with server:
         announce(f"http://{_HOST}:{server.server_address[1]}/  (Ctrl-C stops it)")

@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -30,14 +31,14 @@ class Key:
 
     Attributes:
         path: the key with the tables it stands in: ``contract.staleness.steady``.
-        type: what may stand there, in words.
+        kind: what may stand there, in words.
         default: what holds where it is left out; empty if it must be there.
         doc: what it means; may be empty.
         record: the record behind it, if it is a table.
     """
 
     path: str
-    type: str
+    kind: str
     default: str
     doc: str
     record: type[BaseModel] | None
@@ -67,7 +68,8 @@ def first_sentence(doc: str, name: str = "") -> str:
 
 def plain(doc: str) -> str:
     """A docstring as text to read in a terminal."""
-    return inspect.cleandoc(doc).replace("``", "`")
+    text = inspect.cleandoc(doc).replace("``", "`").replace("::\n", ":\n")
+    return re.sub(r"\*\*(.+?)\*\*", r"\1", text, flags=re.DOTALL)
 
 
 def keys(record: type[BaseModel], path: str = "") -> Iterator[Key]:
@@ -76,7 +78,7 @@ def keys(record: type[BaseModel], path: str = "") -> Iterator[Key]:
     for name, field in record.model_fields.items():
         yield Key(
             path=f"{path}.{name}" if path else name,
-            type=_type(field.annotation, field.metadata),
+            kind=_type(field.annotation, field.metadata),
             default=_default(field),
             doc=docs.get(name, ""),
             record=_record(field.annotation),
@@ -96,10 +98,10 @@ def options_of(thing: type) -> type[Record] | None:
     module = inspect.getmodule(thing)
     found = [
         value
-        for name, value in vars(module).items()
+        for name, value in (vars(module) if module else {}).items()
         if name.endswith("Options") and isinstance(value, type) and issubclass(value, Record)
     ]
-    own = [record for record in found if record.__module__ == getattr(module, "__name__", "")]
+    own = [record for record in found if module and record.__module__ == module.__name__]
     return max(own or found, key=lambda record: len(record.__mro__), default=None)
 
 
@@ -108,7 +110,7 @@ def table(rows: Sequence[Key], *, name: str = "name") -> str:
     lines: list[str] = []
     for key in rows:
         default = f", default {key.default}" if key.default else ", required"
-        lines.append(f"  {getattr(key, name)}: {key.type}{default}")
+        lines.append(f"  {getattr(key, name)}: {key.kind}{default}")
         if key.doc:
             lines += textwrap.wrap(key.doc, width=96, initial_indent="      ", subsequent_indent="      ")
     return "\n".join(lines)
@@ -145,14 +147,16 @@ def _type(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin is Literal:
         return " | ".join(f'"{choice}"' for choice in arguments)
     if origin in (Union, UnionType):
-        return " or ".join(_type(part) for part in arguments if part is not type(None))
+        return " or ".join(dict.fromkeys(_type(part) for part in arguments if part is not type(None)))
     if origin is tuple:
-        inner = _record(arguments[0])
-        return "tables" if inner else f"list of {_type(arguments[0])}"
+        number = "" if Ellipsis in arguments else f"{len(arguments)} of "
+        return "tables" if _record(arguments[0]) else f"list of {number}{_type(arguments[0])}"
     if origin is dict:
         return f"table of {_type(arguments[1])}"
     if _record(annotation):
         return "table"
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return " | ".join(f'"{choice}"' for choice in annotation)
     return _PLAIN.get(annotation, str(getattr(annotation, "__name__", annotation))) + _limits(metadata)
 
 

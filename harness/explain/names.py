@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from checkers import CHECKERS
@@ -29,6 +30,8 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
 SORTS = ("plans", *REGISTRIES)
 """What can be listed."""
 
+_WIDTH = 110
+
 _HEADERS = {"candidates": "[candidate]", "workloads": "[[workloads]]", "faults": "[[faults]]"}
 _SHARED = {"workloads": WorkloadSpec, "faults": FaultSpec}
 
@@ -37,9 +40,12 @@ def overview(sort: str | None = None) -> str:
     """A line on each thing of a sort, or on everything."""
     if sort is None:
         return "\n\n".join(f"{each}\n{overview(each)}" for each in SORTS)
-    rows = {name: _sentence(sort, name) for name in _names(sort)}
-    width = max(map(len, rows))
-    return "\n".join(f"  {name:<{width}}  {sentence}" for name, sentence in rows.items())
+    names = _names(sort)
+    width = max(map(len, names)) + 4
+    return "\n".join(
+        textwrap.fill(_in_short(sort, name), _WIDTH, initial_indent=f"  {name}".ljust(width), subsequent_indent=" " * width)
+        for name in names
+    )
 
 
 def explain(name: str) -> str:
@@ -63,9 +69,8 @@ def about(sort: str, name: str) -> str:
     if sort in _SHARED:
         shared = [key for key in keys(_SHARED[sort]) if key.name != "kind"]
         parts.append(f"Every {sort[:-1]} also has:\n" + table(shared))
-    example = _example(sort, name)
-    if example:
-        parts.append("Example, from a shipped plan:\n" + _indented(example))
+    if f'= "{name}"' not in parts[0]:  # many docstrings have an example of their own
+        parts.append(_example(_example_of(sort, name)))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -107,24 +112,29 @@ def _finding(name: str) -> Iterator[str]:
 
 def _keys(name: str) -> Iterator[str]:
     """A key by its whole path or by the end of it: ``contract.staleness.steady``, ``staleness.steady``, ``steady``."""
-    for key in plan_keys():
+    for key in (*plan_keys(), *_option_keys()):
         if key.path != name and not key.path.endswith(f".{name}"):
             continue
-        head = f"{key.path}: a key of a plan\n\n" + table([key], name="path")
-        parts = [head]
+        parts = [f"{key.path}: a key of a plan", table([key], name="path")]
         if key.record is not None:
             parts.append(plain(key.record.__doc__ or ""))
             parts.append("Keys:\n" + table([inner for inner in keys(key.record) if inner.name != "kind"]))
-        line = _line_with(key)
-        if line:
-            parts.append("Example, from a shipped plan:\n" + _indented(line))
-        yield "\n\n".join(parts)
+        parts.append(_example(_line_with(key)))
+        yield "\n\n".join(part for part in parts if part)
 
 
-def _sentence(sort: str, name: str) -> str:
+def _option_keys() -> Iterator[Key]:
+    """The options that candidates, workloads and faults bring, each under the name of its owner."""
+    for sort in _HEADERS:
+        for name in REGISTRIES[sort].builtin:
+            options = options_of(REGISTRIES[sort].load(name))
+            yield from keys(options, name) if options else ()
+
+
+def _in_short(sort: str, name: str) -> str:
+    """The first sentence on a thing; of a plan all of its leading comment, which ends with the verdict to expect."""
     if sort == "plans":
-        comment = [line.lstrip("# ") for line in _leading_comment(shipped_text(name))]
-        return first_sentence(" ".join(comment))
+        return " ".join(line.lstrip("# ") for line in _leading_comment(shipped_text(name)))
     try:
         thing = REGISTRIES[sort].load(name)
     except PlanError as error:  # an installed package that is broken must not hide the others
@@ -138,7 +148,8 @@ def _names(sort: str) -> tuple[str, ...]:
 
 def _all_names() -> set[str]:
     named = {name for sort in SORTS for name in _names(sort)}
-    return named | set(FINDINGS) | {"plan"} | {key.path for key in plan_keys()} | {key.name for key in plan_keys()}
+    known_keys = (*plan_keys(), *_option_keys())
+    return named | set(FINDINGS) | {"plan"} | {key.path for key in known_keys} | {key.name for key in known_keys}
 
 
 def _leading_comment(text: str) -> list[str]:
@@ -147,44 +158,36 @@ def _leading_comment(text: str) -> list[str]:
     return lines[:end]
 
 
-def _example(sort: str, name: str) -> str:
-    """The first table of a shipped plan that uses ``name``."""
+def _example_of(sort: str, name: str) -> str:
+    """The table of the annotated plan, or of a shipped one, that uses ``name``; else the least that uses it."""
     if sort == "runtimes":
         return f'[run]\nruntime = "{name}"'
     if sort not in _HEADERS:
         return ""
-    return _first_block(
-        lambda block: block.startswith(_HEADERS[sort]) and re.search(rf'(?m)^kind = "{re.escape(name)}"', block) is not None
-    )
+    uses = re.compile(rf'(?m)^kind = "{re.escape(name)}"')
+    least = f'{_HEADERS[sort]}\nkind = "{name}"'
+    return next((block for block in _blocks() if block.startswith(_HEADERS[sort]) and uses.search(block)), least)
 
 
 def _line_with(key: Key) -> str:
-    """The line, or for a table the whole table, of a shipped plan that sets ``key``."""
-    if key.record is not None:
-        headers = (f"[{key.path}]", f"[[{key.path}]]")
-        block = _first_block(lambda block: block.startswith(headers))
-        if block:
-            return block
-    parent = key.path.rpartition(".")[0]
+    """The table or the line of the annotated plan that sets ``key``, whether or not it is commented out there."""
+    table_name, _, name = key.path.rpartition(".")
     for block in _blocks():
-        header = block.splitlines()[0].strip("[]") if block.startswith("[") else ""
-        if header == parent:
-            found = re.search(rf"(?m)^{re.escape(key.name)}\s*=.*$", block)
-            if found:
-                return f"[{header}]\n{found[0]}" if header else found[0]
+        header = re.match(r"(?:# )?(\[+([\w.]+)\]+)", block)
+        if header and header[2] == key.path:
+            return block
+        line = re.search(rf"(?m)^(?:# )?{re.escape(name)} *=.*$", block)
+        if line and (header[2] if header else "") == table_name:
+            return f"{header[1]}\n{line[0]}" if header else line[0]
     return ""
 
 
-def _first_block(wanted: Callable[[str], bool]) -> str:
-    return next((block for block in _blocks() if wanted(block)), "")
-
-
 def _blocks() -> Iterator[str]:
-    """The tables of all shipped plans, with their headers; the built-in plan's first."""
-    for name in sorted(shipped_plans(), key=lambda plan: plan != "replication"):
-        for block in re.split(r"(?m)^(?=\[)", shipped_text(name)):
-            yield block.strip()
+    """The tables of the annotated plan and of all shipped ones, with their headers and without what leads to the next one."""
+    for text in (annotated_plan(), *map(shipped_text, shipped_plans())):
+        for block in re.split(r"(?m)^(?=(?:# )?\[)", text):
+            yield block.split("\n\n")[0].strip() if block.lstrip("# ").startswith("[") else block
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" if line else "" for line in text.splitlines())
+def _example(text: str) -> str:
+    return "Example:\n" + textwrap.indent(text, "  ") if text else ""

@@ -26,7 +26,7 @@ def _sort_page(sort: str) -> str:
 def _plan_page() -> str:
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     rows += [
-        f"| `{key.path}` | {_cell(key.type)} | {_cell(key.default or 'required')} | {_cell(key.doc)} |" for key in plan_keys()
+        f"| `{key.path}` | {_cell(key.kind)} | {_cell(key.default or 'required')} | {_cell(key.doc)} |" for key in plan_keys()
     ]
     return f"# The plan\n\n```toml\n{annotated_plan()}```\n\n## Every key\n\n" + "\n".join(rows) + "\n"
 
