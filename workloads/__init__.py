@@ -1,0 +1,15 @@
+"""What sessions do, one file each. Another workload is one more file and line here, or ``package.module:Class`` in a plan."""
+
+from harness.registry import Registry
+from workloads.base import Shard, Workload, WorkloadFactory
+
+__all__ = ["WORKLOADS", "Shard", "Workload", "WorkloadFactory"]
+
+WORKLOADS: Registry[WorkloadFactory] = Registry(
+    "workload",
+    {
+        "register": "workloads.register:Register",
+        "cold-register": "workloads.cold_register:ColdRegister",
+        "session-hop": "workloads.session_hop:SessionHop",
+    },
+)

@@ -1,0 +1,56 @@
+"""Wire protocols without sockets: an operation becomes bytes, bytes become a reply.
+
+A codec is one connection's conversation. It does no I/O and reads no clock, so that the driver can stamp times at the socket and
+tests can feed it any bytes. It alone decides for every answer of its protocol whether the operation certainly did not happen
+(``fail``) or nobody knows (``info``). Another protocol is one more file here and one more line in ``CODECS``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from harness.history import Function, Seen, Status
+from harness.registry import Registry
+
+
+class Reply(NamedTuple):
+    """A server's answer to one operation.
+
+    Attributes:
+        status: ``fail`` only where the answer proves that the operation had no effect.
+        seen: ``HIT`` with a ``value``; ``MISS`` or ``ABSENT`` without; ``NOTHING`` for a write and where the status is not ok.
+        value: the bytes that a read found, whoever wrote them.
+        error: what the server said, short and without what varies from one operation to the next; empty where the status is ok.
+    """
+
+    status: Status
+    seen: Seen = Seen.NOTHING
+    value: bytes = b""
+    error: str = ""
+
+
+class ProtocolBreach(Exception):  # noqa: N818 - it is the server's breach, not an error of ours
+    """Bytes that are not of this protocol; the connection cannot be trusted any more."""
+
+
+class Codec(Protocol):
+    """The conversation on one connection, one operation at a time."""
+
+    def request(self, function: Function, key: bytes, value: bytes = b"") -> bytes:
+        """The bytes that ask for ``function`` on ``key``; the same for the same arguments, so that they may be kept."""
+
+    def feed(self, data: bytes, function: Function) -> Reply | None:
+        """The reply to the ``function`` in flight, or None while more bytes are needed. Raises ``ProtocolBreach``."""
+
+    def idle(self) -> bool:
+        """Whether no bytes are left over. Bytes after a reply were asked for by nobody: they would pass for the next reply."""
+
+
+class CodecFactory(Protocol):
+    """Makes the codec of a new connection."""
+
+    def __call__(self) -> Codec:
+        """A codec that has seen nothing yet."""
+
+
+CODECS: Registry[CodecFactory] = Registry("client", {"resp": "harness.clients.resp:Resp"})

@@ -1,0 +1,88 @@
+"""RESP, the protocol of Redis and Valkey: GET, SET and DEL, read with hiredis' parser.
+
+A nil is a ``MISS``: a store that may evict or expire cannot say that there never was a value. Whether misses are allowed is the
+contract's business.
+
+An error reply is ``fail`` where it is known to refuse a command before running it; every other error reply is ``info``.
+"""
+
+from __future__ import annotations
+
+import hiredis
+
+from harness.clients import ProtocolBreach, Reply
+from harness.history import Function, Seen, Status
+
+REFUSALS = frozenset(
+    (
+        "READONLY",  # a replica
+        "MOVED",  # another node has the slot
+        "ASK",  # the slot is on its way to another node
+        "CLUSTERDOWN",  # the slot is served by nobody
+        "TRYAGAIN",
+        "LOADING",  # the data set is not in memory yet
+        "MASTERDOWN",  # a replica without its primary that may not serve stale data
+        "NOAUTH",
+        "NOPERM",
+        "OOM",  # maxmemory, and nothing that may be evicted
+        "MISCONF",  # the last save failed and writes are stopped
+        "NOREPLICAS",  # min-replicas-to-write
+        "BUSY",  # a script runs
+        "DENIED",  # protected mode
+    )
+)
+"""First words of error replies to a command that was not run."""
+
+REFUSED_ERRORS = ("ERR unknown command", "ERR max number of clients", "ERR wrong number of arguments", "ERR syntax error")
+
+_WRITTEN = Reply(Status.OK)
+_MISS = Reply(Status.OK, Seen.MISS)
+_VARIES = frozenset(("MOVED", "ASK"))
+"""Errors whose text names a slot and an address: only the first word is kept."""
+
+
+class Resp:
+    """One connection's conversation in RESP2."""
+
+    def __init__(self) -> None:
+        self._reader = hiredis.Reader()
+
+    def request(self, function: Function, key: bytes, value: bytes = b"") -> bytes:
+        """GET, SET or DEL."""
+        if function == Function.READ:
+            return b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)
+        if function == Function.WRITE:
+            return b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(value), value)
+        return b"*2\r\n$3\r\nDEL\r\n$%d\r\n%b\r\n" % (len(key), key)
+
+    def feed(self, data: bytes, function: Function) -> Reply | None:
+        """The reply to ``function``, once it is complete."""
+        reader = self._reader
+        try:
+            reader.feed(data)
+            reply = reader.gets()
+        except hiredis.ProtocolError as error:
+            raise ProtocolBreach(str(error)) from None
+        if reply is False:
+            # Neither GET, SET nor DEL answers a RESP3 boolean; hiredis says False for "not all here yet".
+            return None
+        if isinstance(reply, hiredis.ReplyError):
+            return _refusal(str(reply))
+        if function == Function.READ:
+            if reply is None:
+                return _MISS
+            # Anything else that is well-formed was found under the key: the value's own text says whether we wrote it.
+            return Reply(Status.OK, Seen.HIT, reply if isinstance(reply, bytes) else repr(reply).encode())
+        if (reply == b"OK") if function == Function.WRITE else (type(reply) is int):
+            return _WRITTEN
+        return Reply(Status.INFO, error=f"unexpected reply to a {function.name.lower()}")
+
+    def idle(self) -> bool:
+        """Whether all bytes received belong to replies already given."""
+        return not self._reader.has_data()
+
+
+def _refusal(text: str) -> Reply:
+    word = text.partition(" ")[0]
+    refused = word in REFUSALS or text.startswith(REFUSED_ERRORS)
+    return Reply(Status.FAIL if refused else Status.INFO, error=word if word in _VARIES else text[:120])

@@ -1,0 +1,81 @@
+"""One session, and its connections: the two records that the loop works on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+
+from harness.clients import Codec
+from harness.history import Function
+from harness.operations import Operation, Session
+from harness.runtimes.base import Endpoint
+
+IDLE = -1
+"""The op id of a client that has nothing in flight."""
+
+
+class Client:
+    """A session as the driver plays it.
+
+    Attributes:
+        steps: the workload's generator.
+        session, process, workload: as in the history.
+        connections: by node; None where there is none at the moment.
+        operation: what the session wants next or has in flight.
+        op: id of the operation in flight, or ``IDLE``.
+        call_ns: when that one was sent, or began to wait for its connection.
+    """
+
+    __slots__ = ("call_ns", "connections", "op", "operation", "process", "session", "steps", "workload")
+
+    def __init__(self, steps: Session, session: int, workload: int, nodes: int) -> None:
+        self.steps = steps
+        self.session = session
+        self.process = session
+        self.workload = workload
+        self.connections: list[Connection | None] = [None] * nodes
+        self.operation = Operation(Function.READ, -1, -1)
+        self.op = IDLE
+        self.call_ns = 0
+
+
+class Connection:
+    """A non-blocking TCP connection of one client to one node.
+
+    Attributes:
+        open: False while it is being opened.
+        unsent: the rest of a request that the kernel did not take at once.
+    """
+
+    __slots__ = ("client", "codec", "fd", "node", "open", "recv", "send", "socket", "unsent")
+
+    def __init__(self, client: Client, node: int, endpoint: Endpoint, codec: Codec) -> None:
+        family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.client = client
+        self.node = node
+        self.codec = codec
+        self.fd = self.socket.fileno()
+        self.recv: Callable[[int], bytes] = self.socket.recv
+        self.send: Callable[[bytes], int] = self.socket.send
+        self.open = False
+        self.unsent = b""
+
+    def refusal(self) -> str:
+        """Why the attempt to connect failed; empty if it succeeded."""
+        code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        try:
+            # On loopback the kernel may pick the dead server's own port for us and connect the socket to itself.
+            if code == 0 and self.socket.getsockname() == self.socket.getpeername():
+                code = errno.ECONNREFUSED
+        except OSError as error:
+            code = error.errno or errno.ECONNRESET
+        return f"connect: {error_text(code)}" if code else ""
+
+
+def error_text(code: int | None) -> str:
+    """What the operating system calls an error, in lower case."""
+    return os.strerror(code or 0).lower()

@@ -1,0 +1,49 @@
+"""What a driver worker is told: everything it needs to play its part of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.plan import WorkloadSpec
+from harness.runtimes.base import Endpoint
+from harness.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One run, from the driver's point of view; sent to every worker as it is.
+
+    Attributes:
+        workloads: the plan's workloads.
+        seed: the plan's seed.
+        topology: the candidate's nodes.
+        endpoints: where clients reach each node, in the order of ``topology.nodes``.
+        protocol: name of the wire protocol in ``harness.clients.CODECS``.
+        timeout_ns: how long an operation may take before it is ``info``.
+        origin_ns: the run's start on CLOCK_MONOTONIC, which all processes of a machine share; all other times count from it.
+        directory: where the journals go; it exists and is empty.
+        workers: number of driver processes.
+    """
+
+    workloads: tuple[WorkloadSpec, ...]
+    seed: int
+    topology: Topology
+    endpoints: tuple[Endpoint, ...]
+    protocol: str
+    timeout_ns: int
+    origin_ns: int
+    directory: Path
+    workers: int = 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """A name for each workload: its kind, numbered where the plan has several of that kind."""
+        kinds = [spec.kind.rpartition(":")[2] for spec in self.workloads]
+        often, seen = Counter(kinds), Counter[str]()
+        labels = []
+        for kind in kinds:
+            seen[kind] += 1
+            labels.append(kind if often[kind] == 1 else f"{kind}-{seen[kind]}")
+        return tuple(labels)

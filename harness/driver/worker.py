@@ -1,0 +1,223 @@
+"""One driver worker: a process that plays its part of a run. Started by ``DriverPool`` as ``python -m harness.driver.worker``.
+
+It is told what to do on its standard input and reports on its standard output, one JSON line each.
+When its input ends, the harness is gone and the worker stops.
+
+    told     {"task": pickle}   {"run": [begin_ns, end_ns]}   {"stop": true}   {"settle": limit_ns}   {"close": true}
+    reports  {"ready": true}   {"finished": end_ns}   {"error": [kind, what, where, why, fix]}
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import gc
+import json
+import os
+import pickle
+import resource
+import signal
+import sys
+from collections import deque
+from itertools import count
+from random import Random
+from typing import Any
+
+from harness import errors
+from harness.clients import CODECS
+from harness.driver.arrivals import paced
+from harness.driver.connection import Client
+from harness.driver.keys import Keys
+from harness.driver.loop import Loop
+from harness.driver.task import Task
+from harness.journal import Journal
+from workloads import WORKLOADS, Shard
+from workloads.settle import Settle
+
+OPEN_WITHIN_NS = 5_000_000_000
+_PR_SET_PDEATHSIG = 1
+_PR_SET_TIMERSLACK = 29
+_SPARE_FILES = 64
+
+
+class Control:
+    """The line to the harness: orders come in, reports go out."""
+
+    def __init__(self) -> None:
+        self._in = os.dup(0)
+        self._out = os.dup(1)
+        # Whatever a workload prints must not be taken for a report.
+        os.dup2(2, 1)
+        self._rest = b""
+        self._orders: deque[dict[str, Any]] = deque()
+
+    def told(self) -> dict[str, Any]:
+        """The next order; to close, once the harness is gone."""
+        while not self._orders:
+            self.receive()
+        return self._orders.popleft()
+
+    def receive(self) -> None:
+        """Take in the orders that have arrived, and wait for one if there are none."""
+        data = os.read(self._in, 1 << 16)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._orders += map(json.loads, lines)
+        if not data and not self.interrupting():
+            self._orders.append({"close": True})
+
+    def interrupting(self) -> bool:
+        """Whether an order waits that ends what is being played."""
+        return any("stop" in order or "close" in order for order in self._orders)
+
+    def report(self, **fields: Any) -> None:
+        """Tell the harness."""
+        os.write(self._out, json.dumps(fields).encode() + b"\n")
+
+    def fileno(self) -> int:
+        """For ``Loop.watch``."""
+        return self._in
+
+
+class Worker:
+    """A worker with its journal, its loop and its sessions."""
+
+    def __init__(self, task: Task, index: int) -> None:
+        codec = CODECS.load(task.protocol)
+        self.task = task
+        self.index = index
+        nodes = tuple(node.name for node in task.topology.nodes)
+        self.journal = Journal(task.directory, index, task.workers, nodes, (*task.labels, "settle"))
+        self.keys = Keys(codec(), self.journal)
+        self.total = sum(spec.sessions for spec in task.workloads)
+        # Sessions begin as processes of their own number; later numbers go round the workers, in the main part and in settling.
+        self.numbers = count(self.total + index, task.workers)
+        self.groups = count(index, task.workers)
+        self.loop = Loop(
+            codec=codec,
+            endpoints=task.endpoints,
+            timeout_ns=task.timeout_ns,
+            origin_ns=task.origin_ns,
+            journal=self.journal,
+            keys=self.keys,
+            processes=self.numbers,
+        )
+        self.clients = self._clients()
+        self.end_ns = 0
+
+    def open(self) -> None:
+        """Connect ahead of the start."""
+        nodes = sorted({*self.task.topology.writable, *self.task.topology.readable})
+        _allow_files(len(self.clients) * len(nodes) + _SPARE_FILES)
+        self.loop.open(self.clients, nodes, OPEN_WITHIN_NS)
+
+    def run(self, begin_ns: int, end_ns: int) -> None:
+        """Play the workloads."""
+        for client in self.clients:
+            spec = self.task.workloads[client.workload]
+            if spec.rate is not None:
+                random = Random(f"{self.task.seed}/arrivals/{client.session}")
+                client.steps = paced(client.steps, spec.rate / spec.sessions, begin_ns, random)
+        self._play(self.clients, begin_ns, end_ns)
+
+    def settle(self, limit_ns: int) -> None:
+        """Play the convergence probes."""
+        begin_ns = self.loop.now_ns()
+        self.journal.note(settled=begin_ns)
+        probes = Settle(self.keys.finals(), self.task.topology.readable, begin_ns, limit_ns)
+        sessions = [next(self.numbers) for _ in range(probes.sessions_wanted)]
+        shard = Shard("settle", sessions, self.task.seed, self.keys, self.groups)
+        steps = probes.sessions(shard)
+        clients = [
+            Client(one, session, len(self.task.workloads), len(self.task.endpoints))
+            for one, session in zip(steps, sessions, strict=True)
+        ]
+        self._play(clients, begin_ns, begin_ns + limit_ns + self.task.timeout_ns)
+
+    def close(self) -> None:
+        """End the journal in order."""
+        self.journal.close(self.end_ns)
+
+    def _play(self, clients: list[Client], begin_ns: int, end_ns: int) -> None:
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self.end_ns = self.loop.run(clients, begin_ns, end_ns)
+        gc.enable()
+        self.loop.close(clients)
+
+    def _clients(self) -> list[Client]:
+        """The sessions of this worker: of each workload, those whose place in it falls to this worker."""
+        clients = []
+        first = 0
+        for number, (spec, label) in enumerate(zip(self.task.workloads, self.task.labels, strict=True)):
+            parts = min(self.task.workers, spec.sessions)
+            sessions = range(first + self.index, first + spec.sessions, parts) if self.index < parts else range(0)
+            first += spec.sessions
+            workload = WORKLOADS.load(spec.kind)(spec, self.task.topology)
+            if sessions:
+                shard = Shard(label, sessions, self.task.seed, self.keys, self.groups, self.index, parts)
+                steps = workload.sessions(shard)
+                clients += [
+                    Client(one, session, number, len(self.task.endpoints)) for one, session in zip(steps, sessions, strict=True)
+                ]
+        return clients
+
+
+def main() -> None:
+    """Serve one harness until it says ``close`` or is gone."""
+    _die_with_parent()
+    control = Control()
+    try:
+        order = control.told()
+        if "task" in order:
+            task, index = pickle.loads(base64.b64decode(order["task"]))  # noqa: S301 - from the pool that started this process
+            _serve(control, Worker(task, index))
+    except errors.AnachronError as error:
+        control.report(error=[type(error).__name__, error.what, error.where, error.why, error.fix])
+        sys.exit(1)
+
+
+def _serve(control: Control, worker: Worker) -> None:
+    def arrived() -> None:
+        control.receive()
+        if control.interrupting():
+            worker.loop.stop()
+
+    worker.loop.watch(control.fileno(), arrived)
+    worker.open()
+    control.report(ready=True)
+    while True:
+        match control.told():
+            case {"run": [begin_ns, end_ns]}:
+                worker.run(begin_ns, begin_ns if control.interrupting() else end_ns)
+                control.report(finished=worker.end_ns)
+            case {"settle": limit_ns}:
+                worker.settle(0 if control.interrupting() else limit_ns)
+                control.report(finished=worker.end_ns)
+            case {"close": _}:
+                worker.close()
+                return
+
+
+def _die_with_parent() -> None:
+    """Leave Ctrl-C to the harness, and do not outlive it. Wake up on time, too: timers are late by 50 us otherwise."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(_PR_SET_TIMERSLACK, 1)
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise the limit of open files to ``wanted``; raises ``UnsupportedError`` where the machine does not allow that."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        if hard != resource.RLIM_INFINITY and hard < wanted:
+            raise errors.UnsupportedError(
+                f"the sessions of one worker need {wanted} open files, and this machine allows {hard}",
+                fix="fewer sessions, more workers, or a higher `ulimit -n`",
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    main()
