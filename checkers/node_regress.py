@@ -27,7 +27,7 @@ from checkers import wording
 from checkers.base import Proof, findings, phases_at
 from checkers.scans import broken_floors
 from checkers.versions import UNKNOWN, newest_meant, versions
-from harness.history import Column, Function, History, Seen, Status
+from harness.history import NEVER, Column, Function, History, Seen, Status
 from harness.plan import Contract
 from harness.results import Result, Severity
 
@@ -120,15 +120,21 @@ def _steps(history: History, meant: Column) -> Steps:
     group = (history.key[rows].astype(np.int64) * len(history.nodes) + history.node[rows]) * epochs + history.epoch[rows]
     then, first = broken_floors(group, table.place[rows], meant[rows], history.call_ns[rows], history.return_ns[rows])
     first, then = rows[first], rows[then]
-    writer = table.row[meant[then]]
-    late = (writer >= 0) & (history.status[writer] == Status.INFO)
-    return Steps(first, then, late | _late_delete(history, then))
+    return Steps(first, then, written_late(history, meant)[then])
 
 
-def _late_delete(history: History, rows: Column) -> Column:
-    """Whether a read found nothing where an unanswered delete had been called before it returned."""
-    unanswered = (history.function == Function.DELETE) & (history.status == Status.INFO)
-    earliest = np.full(len(history.keys), np.iinfo(np.int64).max)
-    np.minimum.at(earliest, history.key[unanswered], history.call_ns[unanswered])
-    none: Column = (history.seen[rows] != Seen.HIT) & (earliest[history.key[rows]] <= history.return_ns[rows])
-    return none
+def written_late(history: History, meant: Column) -> Column:
+    """Per row, whether what a read found (at places ``meant``) can be the late effect of a write that was never answered.
+
+    A value can, if its own write was not answered; nothing can, if some unanswered delete was called before the read returned.
+    """
+    table = history.derive(versions)
+    unanswered = np.append(history.status == Status.INFO, False)  # the last one is for version 0, whose row is -1
+    late = (meant != UNKNOWN) & unanswered[table.row][meant] if len(table) else np.zeros(len(history), bool)
+    deletes = (history.function == Function.DELETE) & (history.status == Status.INFO)
+    if deletes.any():
+        earliest = np.full(len(history.keys), NEVER)
+        np.minimum.at(earliest, history.key[deletes], history.call_ns[deletes])
+        late |= (history.seen != Seen.HIT) & (earliest[history.key] <= history.return_ns)
+    of_reads: Column = late & (history.function == Function.READ)
+    return of_reads

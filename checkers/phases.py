@@ -98,6 +98,19 @@ def phases(history: History, contract: Contract) -> Phases:
     return Phases(phase_labels(history), phase_of(history, contract, history.call_ns))
 
 
+def during_or_steady(history: History, begin_ns: int, end_ns: int, node: str, change_ns: int | None) -> int:
+    """The phase to put down a change of ``node`` to that happened between two times; an index into ``phase_labels``.
+
+    With ``change_ns``, the time of a change of its epoch, this is the last fault applied until then; else the first fault that
+    meets the interval. Faults that struck the node are preferred. Steady if there is none.
+    """
+    met = [e for e in _struck(history) if _window(e, history)[0] <= end_ns and _window(e, history)[1] >= begin_ns]
+    if change_ns is not None:
+        met = [e for e in reversed(met) if _window(e, history)[0] <= change_ns]
+    met = [e for e in met if node in e.nodes] or met
+    return phase_labels(history).index(f"during {met[0].kind}") if met else 0
+
+
 def _struck(history: History) -> list[Episode]:
     """The episodes that were applied, earliest first."""
     return sorted((e for e in history.episodes if e.applied_ns is not None), key=lambda e: e.applied_ns or 0)
