@@ -1,0 +1,149 @@
+"""One run from start to finish: a plan goes in, a judged history comes out. Always heals, always saves.
+
+    prepare   everything the plan names is loaded and checked; nothing has started yet
+    run       nodes start, sessions drive them while faults strike; all heals, and the fleet is probed until it converges;
+              the history is saved, then checked, judged and reported
+    evaluate  the second half again, for a run that was stored
+
+Things stop in a fixed order: sessions first, then faults, then the candidate's own connections, then the nodes. The first Ctrl-C
+(or SIGTERM) ends a run early in that same order and judges what there is. A second one is for the impatient: it still heals and
+stops everything, but leaves the judging to ``anachron check``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from checkers import check
+from faults import FAULTS, refuse_impossible, schedule
+from harness.candidates import CANDIDATES
+from harness.contract import judge
+from harness.durations import format_duration
+from harness.environment import machine_facts
+from harness.errors import PlanError, StorageError
+from harness.experiment import Experiment, Watcher, conduct
+from harness.history import History
+from harness.journal import read_oddities
+from harness.plan import Plan
+from harness.runtimes import RUNTIMES
+from harness.store import RunDirectory
+from reports import Report, write_all
+from workloads import WORKLOADS
+
+__all__ = ["Finished", "Watcher", "evaluate", "prepare", "run"]
+
+_LOG_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that is over.
+
+    Attributes:
+        report: what came out.
+        directory: where everything is kept.
+        paths: the reports that were written, by file name.
+    """
+
+    report: Report
+    directory: RunDirectory
+    paths: Mapping[str, Path]
+
+
+def prepare(plan: Plan) -> Experiment:
+    """Load and check everything that ``plan`` names; nothing is started. Raises ``PlanError`` and ``UnsupportedError``."""
+    candidate = CANDIDATES.load(plan.candidate.kind)(plan.candidate)
+    for spec in plan.workloads:
+        workload = WORKLOADS.load(spec.kind)(spec, candidate.topology)
+        if not workload.ordered:
+            _refuse_version_order(plan)
+    faults = tuple(FAULTS.load(spec.kind)(spec) for spec in plan.faults)
+    runtime = RUNTIMES.load(plan.run.runtime)(Path())
+    refuse_impossible(faults, runtime, client_proxies=plan.run.client_proxies)
+    planned = schedule(plan.faults, [fault.targets(candidate.topology) for fault in faults], plan.seed, plan.run.duration)
+    return Experiment(plan, candidate, faults, planned)
+
+
+def run(plan: Plan, text: str, root: Path, watch: Watcher) -> Finished:
+    """Carry out ``plan``, which was written as ``text``, in a new directory under ``root``.
+
+    Raises ``PlanError`` and ``UnsupportedError`` before anything starts, ``StartupError`` if the nodes do not come up, and
+    ``StorageError`` if the history cannot be saved. Later failures of the harness are told in the report.
+    """
+    experiment = prepare(plan)
+    directory = RunDirectory.create(root, plan, text)
+    runtime = RUNTIMES.load(plan.run.runtime)(directory.path)
+    facts = machine_facts()
+    recording = asyncio.run(conduct(experiment, runtime, directory, watch))
+    environment = {
+        "candidate": f"{plan.candidate.kind}: {experiment.candidate.product}",
+        "runtime": plan.run.runtime,
+        "means": runtime.means,
+        "operation time-out": format_duration(plan.run.timeout),
+        **facts,
+        **({"failure": str(recording.failure)} if recording.failure else {}),
+    }
+    watch.stage("saving")
+    directory.save_history(recording.history)
+    directory.save_environment(environment)
+    watch.stage("checking")
+    report = _report(directory, plan, recording.history)
+    watch.stage("writing the report")
+    try:
+        paths = write_all(report, directory.path)
+    except StorageError as error:
+        paths = {}
+        watch.stage(str(error))
+    return Finished(report, directory, paths)
+
+
+def evaluate(directory: RunDirectory) -> Report:
+    """Check and judge a stored run again; raises ``HistoryError`` and ``PlanError`` if it cannot be read."""
+    return _report(directory, directory.load_plan(), directory.load_history())
+
+
+def _report(directory: RunDirectory, plan: Plan, history: History) -> Report:
+    results = check(history, plan.contract)
+    environment = directory.load_environment()
+    return Report(
+        plan=plan,
+        plan_text=directory.plan_file.read_text(),
+        history=history,
+        results=results,
+        verdict=judge(plan, history, results),
+        run=str(directory.path),
+        environment=environment,
+        logs={path.stem: _end(path) for path in sorted(directory.logs.glob("*.log"))},
+        oddities=tuple(str(oddity) for oddity in read_oddities(directory.journals)),
+        failure=environment.get("failure", ""),
+    )
+
+
+def _end(path: Path) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+
+
+def _refuse_version_order(plan: Plan) -> None:
+    """Raise ``PlanError`` if the contract promises what only an order of versions can show (DEFINITIONS, who orders versions)."""
+    contract = plan.contract
+    promised = [
+        name
+        for name, asked in (
+            ("node_monotonic", contract.node_monotonic),
+            ("staleness", contract.staleness.steady is not None),
+            ("sessions", any(reach != "none" for reach in contract.sessions.model_dump().values())),
+            ("rates", bool(contract.rates)),
+            ("converges_within", contract.converges_within is not None),
+            ("lost_writes", contract.lost_writes is not None),
+        )
+        if asked
+    ]
+    if promised:
+        raise PlanError(
+            f"the contract promises {', '.join(promised)}, which nothing can show for keys with several writers",
+            why="their versions have no order: nobody knows which of two concurrent writes came first",
+            fix="give each key one writer, or promise linearizable = true with node_monotonic = false",
+        )

@@ -1,0 +1,306 @@
+"""The live part of a run: from nodes that start to a recorded history. The only place where sessions, faults and clocks meet.
+
+    origin ── workers connect ── begin ──────── sessions drive, faults strike ──────── end ── all healed ── probes ── stop
+              └────────────────────────── every node is asked who it is, every 50 ms ──────────────────────────┘
+
+All times are ns since the origin. Sessions stop first, then faults heal, then the candidate's own connections close, then the
+nodes stop: no client ever retries an address that is no longer ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from faults import Fault, PlannedEpisode, run_schedule
+from harness.candidates import Candidate, Cluster
+from harness.driver import DriverPool, Task
+from harness.durations import UNITS
+from harness.errors import AnachronError, HarnessError
+from harness.history import Episode, History
+from harness.plan import Plan
+from harness.runtimes.base import Runtime
+from harness.store import EpisodeLog, EpochLog, RunDirectory
+from harness.topology import Link
+
+CRASH = "crash"
+"""The kind of episode that no fault of the plan made: a node's process ended by itself."""
+
+_OPENING_NS = 1_000 * UNITS["ms"]
+"""From the making of the workers to the origin: as a rule they have connected by then."""
+_WORD_NS = 100 * UNITS["ms"]
+"""From the word to start to the start: every worker has heard it by then."""
+_POLL_S = 0.05
+"""How often every node is asked who it is (DEFINITIONS, epoch)."""
+_COUNT_S = 0.2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SETTLE_NS = 5 * UNITS["s"]
+"""How long the fleet is probed where the contract names no time to converge in."""
+_PAST_BOUND_NS = 1 * UNITS["s"]
+"""How long it is probed past that time: only a stale read after the bound proves that an entry is stuck."""
+
+
+class Watcher(Protocol):
+    """Live progress, for whoever looks on."""
+
+    def stage(self, words: str) -> None:
+        """A new part of the run has begun."""
+
+    def counts(self, elapsed_ns: int, duration_ns: int, ok: int, fail: int, info: int) -> None:
+        """How many operations have ended so far; about five times a second."""
+
+    def episode(self, episode: Episode) -> None:
+        """A fault episode was healed, or could not be applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A plan with everything it names loaded and checked.
+
+    Attributes:
+        plan: the plan.
+        candidate: the deployment, not started.
+        faults: the plan's faults, by their index in the plan.
+        planned: their episodes, in ns since the sessions begin.
+    """
+
+    plan: Plan
+    candidate: Candidate
+    faults: tuple[Fault, ...]
+    planned: tuple[PlannedEpisode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What is left of the live part.
+
+    Attributes:
+        history: all operations, episodes and epochs.
+        failure: why the harness could not go on; None if it did.
+    """
+
+    history: History
+    failure: AnachronError | None = None
+
+
+async def conduct(experiment: Experiment, runtime: Runtime, directory: RunDirectory, watch: Watcher) -> Recording:
+    """Carry the experiment out and put its history together.
+
+    A failure after the sessions began is part of the recording: what was recorded until then can still prove a violation.
+    Before that there is nothing to judge and it is raised: any ``HarnessError``, or ``UnsupportedError``.
+    """
+    live = _Live(experiment, runtime, directory, watch)
+    try:
+        with _first_error():
+            await live.run()
+    except AnachronError as error:
+        if not live.driving:
+            raise
+        return Recording(live.history(), error)
+    except asyncio.CancelledError:
+        raise HarnessError(
+            "the run was interrupted before there was anything to judge" if not live.driving else "the run was interrupted twice",
+            where=str(directory.path),
+            fix="`anachron check` judges what was recorded" if live.driving else "",
+        ) from None
+    return Recording(live.history())
+
+
+class _Live:
+    """One run while it goes on."""
+
+    def __init__(self, experiment: Experiment, runtime: Runtime, directory: RunDirectory, watch: Watcher) -> None:
+        self._plan = experiment.plan
+        self._experiment = experiment
+        self._runtime = runtime
+        self._directory = directory
+        self._watch = watch
+        self._origin_ns = 0
+        self._stopped = False
+        self._on_stop: Callable[[], object] = lambda: None
+        self._settled_ns: int | None = None
+        self._complete = False
+        self._over: set[tuple[int, int]] = set()
+        self.driving = False
+
+    def clock(self) -> int:
+        """Now, in ns since the origin."""
+        return time.monotonic_ns() - self._origin_ns
+
+    def history(self) -> History:
+        """What was recorded."""
+        return replace(self._directory.load_history(), settled_ns=self._settled_ns, complete=self._complete)
+
+    async def run(self) -> None:
+        """All of it; whatever happens, everything that was started is stopped when this returns or raises."""
+        candidate, runtime = self._experiment.candidate, self._runtime
+        async with AsyncExitStack() as stack:
+            stack.enter_context(self._signals())
+            episodes = stack.enter_context(EpisodeLog(self._directory.episode_log))
+            epochs = stack.enter_context(EpochLog(self._directory.epoch_log))
+            stack.push_async_callback(runtime.close)
+            stack.push_async_callback(candidate.close)
+            count = len(candidate.topology.nodes)
+            self._watch.stage(f"starting {count} {'node' if count == 1 else 'nodes'}")
+            await runtime.open(candidate.topology, client_proxies=self._plan.run.client_proxies)
+            await candidate.start(runtime)
+            self._origin_ns = time.monotonic_ns() + _OPENING_NS
+            pool = DriverPool(self._task())
+            stack.push_async_callback(pool.close)
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            polls = [group.create_task(self._poll(node.name, epochs)) for node in candidate.topology.nodes]
+            await pool.open()
+            await self._drive(pool, group, episodes)
+            for poll in polls:
+                poll.cancel()
+
+    async def _drive(self, pool: DriverPool, group: asyncio.TaskGroup, log: EpisodeLog) -> None:
+        """Sessions and faults side by side, then the probes."""
+        begin_ns = max(0, self.clock() + _WORD_NS)
+        planned = [_shifted(episode, begin_ns) for episode in self._experiment.planned]
+        told = self._teller(log)
+        cluster = Cluster(self._experiment.candidate, self._runtime)
+        strikes = group.create_task(run_schedule(planned, self._experiment.faults, cluster, self.clock, told))
+        counting = group.create_task(self._count(pool, begin_ns))
+        looking_out = group.create_task(self._look_out(planned, told))
+
+        def stop() -> None:
+            pool.stop()
+            strikes.cancel()
+
+        self._on_stop = stop
+        self._watch.stage("driving")
+        self.driving = True
+        pool.start(begin_ns, begin_ns + self._plan.run.duration)
+        await pool.finished()
+        counting.cancel()
+        if not strikes.done():
+            self._watch.stage("healing")
+            await asyncio.wait([strikes])
+        if not self._stopped:
+            self._settled_ns = self.clock()
+            self._watch.stage("settling")
+            promised_ns = self._plan.contract.converges_within
+            await pool.settle(_SETTLE_NS if promised_ns is None else promised_ns + _PAST_BOUND_NS)
+            # The last answers count only if their nodes were then still who they had been: one more look at each.
+            await asyncio.sleep(3 * _POLL_S)
+        self._complete = not self._stopped
+        looking_out.cancel()
+
+    def _task(self) -> Task:
+        """What the driver's workers are told."""
+        candidate = self._experiment.candidate
+        return Task(
+            workloads=self._plan.workloads,
+            seed=self._plan.seed,
+            topology=candidate.topology,
+            endpoints=tuple(self._runtime.via(Link("client", node.name)) for node in candidate.topology.nodes),
+            protocol=candidate.protocol,
+            timeout_ns=self._plan.run.timeout,
+            origin_ns=self._origin_ns,
+            directory=self._directory.journals,
+            workers=self._plan.run.workers,
+        )
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """On the first Ctrl-C or SIGTERM do what ``_on_stop`` says at that time; on the next one cancel everything."""
+        loop, me = asyncio.get_running_loop(), asyncio.current_task()
+        assert me is not None  # noqa: S101 - a coroutine runs in a task
+        self._on_stop = me.cancel
+
+        def interrupted() -> None:
+            if self._stopped:
+                me.cancel()
+                return
+            self._stopped = True
+            self._watch.stage("stopping; once more leaves the judging to `anachron check`")
+            self._on_stop()
+
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, interrupted)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _teller(self, log: EpisodeLog) -> Callable[[Episode], None]:
+        """A listener that writes every episode down as it becomes known, and shows it when it is over."""
+
+        def told(episode: Episode) -> None:
+            log.append(episode)
+            name = (episode.fault, episode.intended_ns)
+            if name not in self._over and (episode.applied_ns is None or episode.healed_ns is not None or episode.kind == CRASH):
+                self._over.add(name)
+                self._watch.episode(episode)
+
+        return told
+
+    async def _poll(self, node: str, epochs: EpochLog) -> None:
+        """Ask ``node`` who it is, again and again; silence is no answer."""
+        while True:
+            with suppress(OSError):
+                identity = await self._experiment.candidate.identity(node)
+                epochs.append(node, self.clock(), identity)
+            await asyncio.sleep(_POLL_S)
+
+    async def _count(self, pool: DriverPool, begin_ns: int) -> None:
+        """Show how many operations have ended."""
+        while True:
+            counts = pool.counts()
+            self._watch.counts(self.clock() - begin_ns, self._plan.run.duration, counts.ok, counts.fail, counts.info)
+            await asyncio.sleep(_COUNT_S)
+
+    async def _look_out(self, planned: list[PlannedEpisode], told: Callable[[Episode], None]) -> None:
+        """Note it when a node's process ends by itself: as an episode that no fault of the plan made."""
+        up = {node.name for node in self._experiment.candidate.topology.nodes}
+        while True:
+            now_ns = self.clock()
+            struck = {
+                str(getattr(target, "name", ""))
+                for episode in planned
+                if episode.intended_ns <= now_ns and (episode.fault, episode.intended_ns) not in self._over
+                for target in episode.targets
+            }
+            for node in sorted(up - struck):
+                if not self._runtime.state(node):
+                    up.remove(node)
+                    told(_crash(node, now_ns, self._runtime.log_end(node, 3)))
+            await asyncio.sleep(_POLL_S)
+
+
+def _crash(node: str, now_ns: int, log_end: str) -> Episode:
+    return Episode(
+        fault=-1,
+        kind=CRASH,
+        targets=(node,),
+        nodes=(node,),
+        intended_ns=now_ns,
+        intended_end_ns=now_ns,
+        applied_ns=now_ns,
+        proven_ns=now_ns,
+        evidence=(f"the process of {node} ended by itself; the end of its log: {log_end.strip() or '(empty)'}",),
+        means="the server itself",
+    )
+
+
+def _shifted(episode: PlannedEpisode, by_ns: int) -> PlannedEpisode:
+    return replace(episode, intended_ns=episode.intended_ns + by_ns, intended_end_ns=episode.intended_end_ns + by_ns)
+
+
+@contextmanager
+def _first_error() -> Iterator[None]:
+    """The first error of a task group as itself."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaf: BaseException = group
+        while isinstance(leaf, BaseExceptionGroup):
+            leaf = leaf.exceptions[0]
+        raise leaf from None
