@@ -1,8 +1,8 @@
 """Every read returns the latest write: each key behaves like one register that is somewhere, once.
 
 **Rule.** There is an order of all operations on a key in which every operation takes effect at one moment between its call and
-its return, and every read returns the value written last before it (Herlihy and Wing 1990). Keys are judged one by one: the history
-is linearizable if and only if each key is. A write without an answer may take effect at any time after its call, or never.
+its return, and every read returns the value written last before it (Herlihy and Wing 1990). Keys are judged one by one: the
+history is linearizable if and only if each key is. A write without an answer may take effect at any time after its call, or never.
 
 **Example.** Not linearizable, although no read is stale by more than the writes overlap::
 

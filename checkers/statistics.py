@@ -1,8 +1,8 @@
 """Intervals, sample sizes and monotone fits: what may be said of a share or a quantile after n observations.
 
-Shares get the exact interval of Clopper and Pearson where a promise is judged by it, and Wilson's where many are shown; quantiles
-get bounds from order statistics. Nothing here assumes a distribution. The unit that is counted must be independent of the next one:
-a write at a node, or a fault episode, not a read (a thousand reads of one stale entry are one event).
+Shares get the exact interval of Clopper and Pearson where a promise is judged by it, and Wilson's where many are shown;
+quantiles get bounds from order statistics. Nothing here assumes a distribution. The unit that is counted must be independent of
+the next one: a write at a node, or a fault episode, not a read (a thousand reads of one stale entry are one event).
 
 Sources: Clopper and Pearson, Biometrika 26 (1934); Wilson, JASA 22 (1927); Barlow et al., Statistical Inference under Order
 Restrictions (1972). The continued fraction of the incomplete beta function is Abramowitz and Stegun 26.5.8.
@@ -13,9 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-
-import numpy as np
-import numpy.typing as npt
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 """The quantiles that every distribution is reported by, beside its maximum."""
@@ -123,11 +120,6 @@ def quantile_upper_rank(n: int, quantile: float, confidence: float = 0.95) -> in
         else:
             low = middle + 1
     return low
-
-
-def quantile(ordered: npt.NDArray[np.int64], share: float) -> int:
-    """The smallest of the ``ordered`` values that at least ``share`` of them do not exceed: a value that was really seen."""
-    return int(ordered[max(0, math.ceil(share * len(ordered) - 1e-9) - 1)])
 
 
 def isotonic(values: Sequence[float], weights: Sequence[float]) -> tuple[float, ...]:

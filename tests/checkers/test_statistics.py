@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +12,6 @@ from checkers.statistics import (
     clopper_pearson,
     incomplete_beta,
     isotonic,
-    quantile,
     quantile_upper_rank,
     share_lower,
     share_upper,
@@ -94,13 +92,6 @@ def test_the_quantile_bound_is_the_smallest_that_suffices(n: int, share: float, 
     rank = quantile_upper_rank(n, share, confidence)
     enough = [r for r in range(1, n + 1) if at_most(r - 1, n, share) >= confidence]
     assert rank == (enough[0] if enough else None)
-
-
-@given(st.lists(st.integers(-5, 5), min_size=1, max_size=30), st.floats(0.01, 1.0))
-def test_a_quantile_is_a_value_that_enough_do_not_exceed(values: list[int], share: float) -> None:
-    """The quantile is the smallest observed value that at least the share of all values does not exceed."""
-    found = quantile(np.sort(np.array(values)), share)
-    assert found == min(v for v in values if sum(u <= v for u in values) >= share * len(values) - 1e-6)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), min_size=1, max_size=20))
