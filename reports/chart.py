@@ -1,9 +1,9 @@
 """A chart as SVG that needs no script: marks in a stretched coordinate box, axes and labels as text around it.
 
-The plot's box is ``WIDE`` by ``WIDE`` units whatever its size on the screen; strokes and text are not stretched. So a chart fits every
-width, stays sharp on paper, takes its colours from the style sheet, and is zoomed by changing the box's ``viewBox`` alone: that is
-why the charts are drawn here and not by a plotting library's canvas, which knows neither print nor dark mode and shows nothing
-without its megabyte of script.
+The plot's box is ``WIDE`` by ``WIDE`` units whatever its size on the screen; strokes and text are not stretched. So a chart fits
+every width, stays sharp on paper, takes its colours from the style sheet, and is zoomed by changing the box's ``viewBox`` alone.
+That is why the charts are drawn here and not by a plotting library's canvas, which knows neither print nor dark mode and shows
+nothing without its megabyte of script.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Scale:
         return tuple(Tick(float(self.at(value)), self._label(value)) for value in values)
 
     def _label(self, value: float) -> str:
-        if self.unit == "s":
-            return f"{value:g} s"
+        if value == 0:
+            return "0"
         if self.unit == "share":
             return f"{value * 100:g} %" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")  # noqa: PLR2004  # 0.1 %
         return quantity(value, self.unit)
@@ -90,12 +90,12 @@ def powers(low: float, high: float, most: int) -> list[float]:
 
 
 def log_scale(values: Iterable[Column], unit: str, *, least: float, zero: bool = False) -> Scale:
-    """A logarithmic scale that holds all positive ``values``, ends on whole powers of ten, and begins at ``least`` or above."""
+    """A logarithmic scale that holds all positive ``values``, and begins with a whole power of ten, at ``least`` or above."""
     finite = [column[np.isfinite(column) & (column > 0)] for column in (np.asarray(v, dtype=float) for v in values)]
     joined = np.concatenate([np.empty(0), *finite])
     low = max(least, float(joined.min())) if len(joined) else least
-    high = max(low * 10, float(joined.max())) if len(joined) else least * 10
-    return Scale(10.0 ** math.floor(math.log10(low) + 1e-9), 10.0 ** math.ceil(math.log10(high) - 1e-9), unit, log=True, zero=zero)
+    high = max(low * 10, float(joined.max()) * 1.3) if len(joined) else least * 10
+    return Scale(10.0 ** math.floor(math.log10(low) + 1e-9), high, unit, log=True, zero=zero)
 
 
 def zero_scale(values: Iterable[Column], unit: str) -> Scale:

@@ -129,5 +129,3 @@ def data_table(curves: tuple[Curve, ...], most: int = 12) -> tuple[tuple[str, st
         points = tuple((quantity(curve.x[i], curve.x_unit), quantity(curve.y[i], curve.y_unit)) for i in chosen)
         tables.append((curve.name, curve.scope or "all", points))
     return tuple(tables)
-
-

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from harness.history import Episode, History
 from reports.chart import WIDE, Chart, Key, Tick, element, joined, wide
 from reports.time_charts import named, time_axis
-from reports.words import instant, plural
+from reports.words import plural
 
 _LANE = 44
 
@@ -20,7 +20,7 @@ class Strike:
 
     number: int
     kind: str
-    targets: str
+    targets: tuple[str, ...]
     means: str
     intended: str
     applied: str
@@ -45,17 +45,21 @@ def _strike(number: int, episode: Episode, history: History, span: int) -> Strik
     return Strike(
         number=number,
         kind=episode.kind,
-        targets=", ".join(episode.targets),
+        targets=tuple(target.replace("->", " → ") for target in episode.targets),
         means=episode.means,
-        intended=f"{instant(episode.intended_ns)} to {instant(episode.intended_end_ns)}",
-        applied="never" if episode.applied_ns is None else instant(episode.applied_ns),
-        proven="not proven" if episode.proven_ns is None else instant(episode.proven_ns),
-        healed=("not before the end" if episode.applied_ns is not None else "–") if episode.healed_ns is None else instant(episode.healed_ns),
+        intended=f"{_seconds(episode.intended_ns)} to {_seconds(episode.intended_end_ns)}",
+        applied="never" if episode.applied_ns is None else _seconds(episode.applied_ns),
+        proven="not proven" if episode.proven_ns is None else _seconds(episode.proven_ns),
+        healed="not before the end" if episode.healed_ns is None else _seconds(episode.healed_ns),
         evidence=episode.evidence,
         holds=episode.proven,
         from_share=max(0.0, (begin - room) / span),
         to_share=min(1.0, (min(end, history.end_ns) + room) / span),
     )
+
+
+def _seconds(time_ns: int) -> str:
+    return f"{time_ns / 1e9:.3f} s"
 
 
 def fault_lanes(history: History, span: int) -> Chart | None:
@@ -75,8 +79,8 @@ def fault_lanes(history: History, span: int) -> Chart | None:
         name="fault-lanes",
         title="Fault episodes",
         reading=reading,
-        described="One lane per fault. A thin outline is the time the schedule intended, a filled bar the time the fault was in place, "
-        "and the dark foot of the bar begins where its effect was proven. " + reading,
+        described="One lane per fault. A thin outline is the time the schedule intended, a filled bar the time the fault was in "
+        "place, and the dark foot of the bar begins where its effect was proven. " + reading,
         x_label="time since start",
         y_label="fault",
         x_ticks=time_axis(span),
@@ -91,7 +95,9 @@ def fault_lanes(history: History, span: int) -> Chart | None:
 def _episode(episode: Episode, history: History, span: int, top: float, lane: float) -> Markup:
     def bar(style: str, begin: int, end: int, y: float, height: float) -> Markup:
         left, right = min(begin / span, 1.0), min(end / span, 1.0)
-        return element("rect", class_=style, x=wide(left), width=wide(right - left), y=f"{top + y * lane:.0f}", height=f"{height * lane:.0f}")
+        return element(
+            "rect", class_=style, x=wide(left), width=wide(right - left), y=f"{top + y * lane:.0f}", height=f"{height * lane:.0f}"
+        )
 
     marks = [element("title", f"{named(episode)}: " + ("proven" if episode.proven else "not proven"))]
     if episode.applied_ns is not None:

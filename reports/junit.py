@@ -1,7 +1,7 @@
 """``junit.xml``: one suite a run, one test case a clause of the contract and a piece of evidence.
 
-``failure`` is a violated promise, ``skipped`` is one that could not be decided, ``error`` is the harness's own failure and nothing
-else. A waived promise passes and says so in its output. Only the subset that every reader of the format shares is used.
+``failure`` is a violated promise, ``skipped`` is one that could not be decided, ``error`` is the harness's own failure and
+nothing else. A waived promise passes and says so in its output. Only the subset that every reader of the format shares is used.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def _clause(report: Report, clause: Clause, group: str) -> ET.Element:
         claims = [f.claim for f in report.findings if f.name in clause.findings]
         body = "\n".join([measured, *claims, f"replay: {report.replay}"])
         kind = clause.findings[0] if clause.findings else "bound"
-        ET.SubElement(case, "failure", {"message": _legal(clause.why or clause.measured), "type": _legal(kind)}).text = _legal(body)
+        ET.SubElement(case, "failure", {"message": _legal(clause.why or clause.measured), "type": _legal(kind)}).text = _legal(
+            body
+        )
     elif clause.outcome is Outcome.INCONCLUSIVE:
         ET.SubElement(case, "skipped", {"message": _legal(f"inconclusive: {clause.why or clause.measured}")})
     else:
@@ -79,7 +81,7 @@ def _evidence(evidence: Evidence, group: str) -> ET.Element:
 
 
 def _verdict(report: Report, group: str, cases: list[ET.Element]) -> list[ET.Element]:
-    """A case for the harness's failure, and one for a verdict that no other case shows: the file never looks better than the run."""
+    """A case for the harness's failure, and one for a verdict that no other case shows: the file looks no better than the run."""
     found = []
     if report.failure:
         case = _case(group, "harness")

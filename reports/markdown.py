@@ -84,7 +84,7 @@ def _findings(report: Report) -> list[str]:
     lines = ["", "## What was found", ""]
     for number, finding in enumerate(findings[:_FINDINGS], start=1):
         where = ", ".join(part for part in (finding.scope, finding.phase) if part)
-        lines.append(f"{number}. **{_text(finding.name)}** ({_text(where)}, {count(finding.count)} ×, {report.weight(finding)})")
+        lines.append(f"{number}. **{_text(finding.name)}** ({_text(where)}, {count(finding.count)}x, {report.weight(finding)})")
         lines.append(f"   {_text(finding.claim, 600)}")
     if len(findings) > _FINDINGS:
         lines += ["", f"{count(len(findings) - _FINDINGS)} more in report.html."]

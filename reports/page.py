@@ -33,6 +33,7 @@ from reports.time_charts import named, span_ns, time_charts
 
 _MOST_FINDINGS = 40
 _LOG_CHARACTERS = 20_000
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +64,29 @@ def render_html(report: Report) -> str:
     span = span_ns(history, binned)
     script = _asset("page.js")
     findings = report.findings
-    return _templates().get_template("page.html").render(
-        report=report,
-        sign=words.SIGNS[report.answer],
-        facts=_facts(report),
-        stories=[_story(report, number, f, known, span) for number, f in enumerate(findings[:_MOST_FINDINGS], start=1)],
-        strikes=strikes(history, span),
-        lanes=fault_lanes(history, span),
-        time_charts=time_charts(history, contract, known, binned),
-        staleness_curves=staleness_curves(history, contract, known),
-        checker_curves=checker_curves(report.curves),
-        curve_data=data_table(report.curves),
-        phases=by_phase(report.measures),
-        nodes=by_node(report.measures, history.nodes),
-        logs={name: text[-_LOG_CHARACTERS:] for name, text in report.logs.items()},
-        cuts=_cuts(report),
-        data=_data(report, binned, span),
-        style=Markup(_asset("page.css")),  # noqa: S704  # our own file
-        script=Markup(script),  # noqa: S704  # our own file
-        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_digest(script)}'; base-uri 'none'; form-action 'none'",
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            report=report,
+            sign=words.SIGNS[report.answer],
+            facts=_facts(report),
+            stories=[_story(report, number, f, known, span) for number, f in enumerate(findings[:_MOST_FINDINGS], start=1)],
+            strikes=strikes(history, span),
+            lanes=fault_lanes(history, span),
+            time_charts=time_charts(history, contract, known, binned),
+            staleness_curves=staleness_curves(history, contract, known),
+            checker_curves=checker_curves(report.curves),
+            curve_data=data_table(report.curves),
+            phases=by_phase(report.measures),
+            nodes=by_node(report.measures, history.nodes),
+            logs={name: text[-_LOG_CHARACTERS:] for name, text in report.logs.items()},
+            cuts=_cuts(report),
+            data=_data(report, binned, span),
+            style=Markup(_asset("page.css")),  # noqa: S704  # our own file
+            script=Markup(script),  # noqa: S704  # our own file
+            policy=f"{_POLICY}; script-src 'sha256-{_digest(script)}'",
+        )
     )
 
 
@@ -115,9 +120,13 @@ def _meets(episode: Episode, begin_ns: int, end_ns: int, grace_ns: int) -> bool:
 def _context(episode: Episode, begin_ns: int, end_ns: int) -> str:
     """How an episode lies to a finding's operations."""
     applied = episode.applied_ns or 0
-    until = "was not healed before the run ended" if episode.healed_ns is None else f"healed at {words.instant(episode.healed_ns)}"
+    until = (
+        "was not healed before the run ended" if episode.healed_ns is None else f"healed at {words.instant(episode.healed_ns)}"
+    )
     since = words.duration(abs(begin_ns - applied))
-    place = f"{since} before the first of these operations" if applied <= begin_ns else f"{since} after the first of these operations"
+    place = (
+        f"{since} before the first of these operations" if applied <= begin_ns else f"{since} after the first of these operations"
+    )
     proof = "its effect was proven" if episode.proven else "its effect was not proven"
     over = "" if episode.healed_ns is None or episode.healed_ns > begin_ns else ", before the first of these operations"
     ends = "" if episode.healed_ns is None or not begin_ns < episode.healed_ns < end_ns else ", between these operations"
@@ -144,8 +153,8 @@ def _cuts(report: Report) -> list[str]:
     history = report.history
     shown = {op for f in report.findings[:_MOST_FINDINGS] for witness in (f.witness, *f.examples) for op in witness}
     cuts = [
-        f"Of {words.plural(len(history), 'operation')} this page holds the {words.count(len(shown))} around findings. All of them "
-        "are in history.parquet of the run directory; `anachron check` judges them again.",
+        f"Of {words.plural(len(history), 'operation')} this page holds the {words.count(len(shown))} around findings.",
+        "All operations are in history.parquet of the run directory; anachron check judges them again.",
         f"Charts over time show at most {BINS} bins over the whole run, also when zoomed.",
     ]
     if len(report.findings) > _MOST_FINDINGS:
@@ -153,7 +162,11 @@ def _cuts(report: Report) -> list[str]:
     more = sum(f.count - 1 - len(f.examples) for f in report.findings)
     if more > 0:
         cuts.append(f"Of each finding the clearest instances are shown; {words.count(more)} more were counted.")
-    cuts += [f"The log of {name} is cut to its end; all of it is in logs/." for name, text in report.logs.items() if len(text) > _LOG_CHARACTERS]
+    cuts += [
+        f"The log of {name} is cut to its end; all of it is in logs/."
+        for name, text in report.logs.items()
+        if len(text) > _LOG_CHARACTERS
+    ]
     return cuts
 
 
@@ -193,6 +206,7 @@ def _templates() -> Environment:
         "duration": words.duration,
         "instant": words.instant,
         "one_line": words.one_line,
+        "snug": words.snug,
         "signed": lambda answer: words.SIGNS[str(answer)],
     }
     environment.globals |= {"proxy_note": words.PROXY_NOTE, "interval": words.interval, "quantity": words.quantity}
@@ -205,5 +219,3 @@ def _asset(name: str) -> str:
 
 def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-

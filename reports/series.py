@@ -1,4 +1,4 @@
-"""A run in time bins: how many operations ended how, how long answers took, how old reads were. A million rows become some hundred.
+"""A run in time bins: how many operations ended how, how long answers took, how old reads were. A million rows become hundreds.
 
 Bins are by the time of the call. Within a bin a quantile is an order statistic (the next greater sample, never an interpolation);
 NaN where the bin has no sample.
@@ -14,6 +14,7 @@ from harness.history import NEVER, Column, History, Status
 from reports.ages import Ages
 
 BINS = 480
+_LEAST_IN_BIN = 60
 _LEAST_BIN_NS = 10_000_000
 
 LATENCY_QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
@@ -50,7 +51,7 @@ def series(history: History, ages: Ages) -> Series:
     """``history`` in bins of equal width over its whole length."""
     last_call = int(history.call_ns.max()) if len(history) else 0
     end_ns = max(history.end_ns, last_call, 1)
-    bins = int(min(BINS, max(1, end_ns // _LEAST_BIN_NS)))
+    bins = int(max(1, min(BINS, end_ns // _LEAST_BIN_NS, max(len(history) // _LEAST_IN_BIN, 60))))
     edges = np.linspace(0, end_ns, bins + 1)
     seconds = np.diff(edges) / 1e9
     at = np.clip(np.searchsorted(edges, history.call_ns, side="right") - 1, 0, bins - 1)
@@ -84,7 +85,7 @@ def quantile_rank(n: int, share: float) -> int:
 
 
 def survival(values: Column, floor: float, points: int = 160) -> tuple[Column, Column]:
-    """Points of the share of ``values`` that is at least x, for x from ``floor`` to the greatest, spaced by powers; x and share."""
+    """Points (x, share of ``values`` that is at least x) for x from ``floor`` to the greatest value, evenly spaced in powers."""
     ordered = np.sort(values)
     top = float(ordered[-1]) if len(ordered) else 0.0
     if top <= floor:

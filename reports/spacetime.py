@@ -1,10 +1,10 @@
 """The space-time diagram (Lamport 1978) of a finding's witness: lanes for sessions and nodes, time downwards.
 
-An operation is the bar on its session's lane from call to return; an arrow goes to the node asked and, if an answer came, one comes
-back. When within the bar the node acted nobody knows; the arrows meet the node's lane in its middle.
+An operation is the bar on its session's lane from call to return; an arrow goes to the node asked and, if an answer came, one
+comes back. When within the bar the node acted nobody knows; the arrows meet the node's lane in its middle.
 
-Distances in time are true to one scale, except where they would not fit: such a stretch is drawn shorter, between two wavy strokes,
-with its length written beside it. Every turn of the time axis is labelled, so no length needs to be measured.
+Distances in time are true to one scale, except where they would not fit: such a stretch is drawn shorter, between two wavy
+strokes, with its length written beside it. Every turn of the time axis is labelled, so no length needs to be measured.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from reports.rows import Row
 from reports.time_charts import named
 from reports.words import clip, duration
 
-_WIDTH = 920
 _AXIS = 118
 """Where the time axis stands."""
 _LABELS = 150
 """Where the operations' labels begin."""
-_LANES = 430
+_LANES = 450
 """Where the first lane stands."""
+_LETTER, _SMALL_LETTER = 7.0, 5.8
+"""Pixels that a letter of a label and of its detail takes, about."""
+_UNANSWERED = 22.0
+"""Pixels of the open end of an operation without answer."""
 _HEAD = 64
 _FOOT = 28
 _LEAST, _MOST = 16.0, 72.0
@@ -35,6 +38,7 @@ _LEAST, _MOST = 16.0, 72.0
 _LABEL_STEP = 36.0
 _TICK_STEP = 14.0
 _LABEL_LENGTH = 40
+_NODE_LENGTH = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +88,36 @@ def spacetime(rows: tuple[Row, ...], episodes: tuple[Episode, ...], name: str) -
     if not rows:
         return Markup("")
     axis = Axis(_events(rows, episodes))
-    sessions = list(dict.fromkeys(f"session {row.session}" for row in rows))
+    sessions = list(dict.fromkeys(row.session for row in rows))
     nodes = sorted({row.node for row in rows})
-    pitch = min(120.0, (_WIDTH - _LANES - 40) / max(1, len(sessions) + len(nodes) - 1))
-    gap = 24.0 if len(sessions) + len(nodes) < 5 else 0.0  # noqa: PLR2004  # room between people and machines, while there is any
-    lanes = {who: _LANES + pitch * place for place, who in enumerate(sessions)}
-    lanes |= {who: _LANES + gap + pitch * (len(sessions) + place) for place, who in enumerate(nodes)}
+    clients = {session: _LANES + 72.0 * place for place, session in enumerate(sessions)}
+    name_width = min(max(len(node) for node in nodes), _NODE_LENGTH) * _LETTER
+    pitch = max(96.0, name_width + 24)
+    first_node = clients[sessions[-1]] + max(130.0, name_width)
+    machines = {node: first_node + pitch * place for place, node in enumerate(nodes)}
+    width = machines[nodes[-1]] + max(48.0, name_width / 2 + 12)
     label_tops = spread([(axis.at(row.call_ns) + axis.at(row.end_ns)) / 2 for row in rows], _LABEL_STEP, _HEAD + 22.0)
     height = max(axis.bottom, label_tops[-1] + 16) + _FOOT
     marks = [
         element("title", f"Space-time diagram of {len(rows)} operations", id=f"{name}-title"),
         element("desc", described(rows), id=f"{name}-desc"),
         _hatch(name),
-        *(_struck(episode, axis, lanes, height, name) for episode in episodes),
-        *(_lane(who, x, height, pitch, machine=who in nodes and who not in sessions) for who, x in lanes.items()),
+        *(_struck(episode, axis, machines, height, name) for episode in episodes),
+        *(_lane("session", str(session), x, height) for session, x in clients.items()),
+        *(_lane("node", node, x, height) for node, x in machines.items()),
         _time(axis),
-        *(_operation(row, top, axis, lanes) for row, top in zip(rows, label_tops, strict=True)),
+        *(
+            _operation(row, top, axis, clients[row.session], machines[row.node])
+            for row, top in zip(rows, label_tops, strict=True)
+        ),
     ]
     return element(
         "svg",
         joined(marks),
         class_="spacetime",
-        viewBox=f"0 0 {_WIDTH} {height:.0f}",
+        width=f"{width:.0f}",
+        height=f"{height:.0f}",
+        viewBox=f"0 0 {width:.0f} {height:.0f}",
         role="img",
         aria_labelledby=f"{name}-title {name}-desc",
     )
@@ -123,7 +135,7 @@ def described(rows: tuple[Row, ...]) -> str:
 
 
 def spread(wanted: list[float], step: float, least: float) -> list[float]:
-    """Heights at least ``step`` apart and not above ``least``, in the given order, as near to the wanted ones as going down allows.
+    """Heights at least ``step`` apart and not above ``least``, in the given order: the wanted ones, pushed down where they must.
 
     >>> spread([10.0, 11.0, 60.0], 20.0, 0.0)
     [10.0, 30.0, 60.0]
@@ -147,7 +159,7 @@ def _hatch(name: str) -> Markup:
     return element("defs", element("pattern", line, id=f"{name}-hatch", width=8, height=8, patternUnits="userSpaceOnUse"))
 
 
-def _struck(episode: Episode, axis: Axis, lanes: dict[str, float], height: float, name: str) -> Markup:
+def _struck(episode: Episode, axis: Axis, machines: dict[str, float], height: float, name: str) -> Markup:
     """A hatched band on the lanes of the nodes that an episode struck, for as long as it was on."""
     if episode.applied_ns is None:
         return Markup("")
@@ -157,69 +169,87 @@ def _struck(episode: Episode, axis: Axis, lanes: dict[str, float], height: float
         return Markup("")
     top = _HEAD + 4.0 if episode.applied_ns <= begins else axis.at(episode.applied_ns)
     bottom = height - _FOOT + 12 if healed >= ends else axis.at(int(healed))
-    marks = [element("title", named(episode))]
-    for node in episode.nodes:
-        if node in lanes:
-            x = lanes[node]
-            box = {"x": x - 26, "y": f"{top:.1f}", "width": 52, "height": f"{max(bottom - top, 2):.1f}"}
-            marks.append(element("rect", class_="struck", style=f"fill:url(#{name}-hatch)", **box))
-            marks.append(element("text", episode.kind, class_="struck-name", transform=f"translate({x + 37},{top + 4:.1f}) rotate(90)"))
-    return element("g", joined(marks)) if len(marks) > 1 else Markup("")
+    marks = []
+    for x in (machines[node] for node in episode.nodes if node in machines):
+        marks.append(_box(x - 26, top, 52, max(bottom - top, 2), "struck", fill=f"url(#{name}-hatch)"))
+        turned = f"translate({x - 18:.1f},{top + 6:.1f}) rotate(90)"
+        marks.append(element("text", episode.kind, class_="struck-name", transform=turned))
+    return element("g", joined([element("title", named(episode)), *marks])) if marks else Markup("")
 
 
-def _lane(who: str, x: float, height: float, pitch: float, *, machine: bool) -> Markup:
-    style = "node-lane" if machine else "session-lane"
-    name = element("text", clip(who, max(6, int(pitch / 7))), x=x, y=_HEAD - 22, class_="lane-name", text_anchor="middle")
-    sort = element("text", "node" if machine else "client", x=x, y=_HEAD - 38, class_="lane-sort", text_anchor="middle")
-    line = element("line", x1=x, x2=x, y1=_HEAD - 12, y2=height - _FOOT + 12, class_=style)
-    return element("g", joined([element("title", who), sort, name, line]))
+def _lane(sort: str, name: str, x: float, height: float) -> Markup:
+    marks = [
+        element("title", f"{sort} {name}"),
+        _text(sort, x, _HEAD - 38, "lane-sort", "middle"),
+        _text(clip(name, _NODE_LENGTH), x, _HEAD - 22, "lane-name", "middle"),
+        _line(x, _HEAD - 12, x, height - _FOOT + 12, f"{sort}-lane"),
+    ]
+    return element("g", joined(marks))
 
 
 def _time(axis: Axis) -> Markup:
     """The time axis: every event's time, every broken stretch with its length."""
     start = axis.first[0]
-    marks = [element("text", "time since start", x=_AXIS + 6, y=_HEAD - 22, class_="lane-name", text_anchor="end")]
+    marks = [_text("time since start", _AXIS + 6, _HEAD - 22, "lane-name", "end")]
     last = -math.inf
     for time_ns, y in axis.turns:
-        marks.append(element("line", x1=_AXIS, x2=_AXIS + 6, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="axis"))
+        marks.append(_line(_AXIS, y, _AXIS + 6, y, "axis"))
         if y - last >= _TICK_STEP:
-            label = f"{time_ns / 1e9:.6f} s" if time_ns == start else f"+{duration(time_ns - start)}"
-            marks.append(element("text", label, x=_AXIS - 5, y=f"{y + 4:.1f}", class_="time", text_anchor="end"))
+            label = f"{time_ns / 1e9:.6f} s" if time_ns == start else f"+{(time_ns - start) / 1e6:,.3f} ms"
+            marks.append(_text(label, _AXIS - 5, y + 4, "time", "end"))
             last = y
     for stretch in axis.stretches:
-        middle = (stretch.top + stretch.bottom) / 2
-        if not stretch.broken:
-            marks.append(element("line", x1=_AXIS, x2=_AXIS, y1=f"{stretch.top:.1f}", y2=f"{stretch.bottom:.1f}", class_="axis"))
-            continue
-        for above, below in ((stretch.top, middle - 5), (middle + 5, stretch.bottom)):
-            marks.append(element("line", x1=_AXIS, x2=_AXIS, y1=f"{above:.1f}", y2=f"{below:.1f}", class_="axis"))
-        for y in (middle - 4, middle + 4):
-            marks.append(element("path", d=f"M{_AXIS - 7} {y + 2:.1f}q3.5 -6 7 -2t7 -2", class_="break"))
-        length = duration(stretch.end_ns - stretch.begin_ns)
-        marks.append(element("text", f"({length})", x=_AXIS - 12, y=f"{middle + 4:.1f}", class_="break-length", text_anchor="end"))
+        marks += _broken(stretch) if stretch.broken else [_line(_AXIS, stretch.top, _AXIS, stretch.bottom, "axis")]
     return element("g", joined(marks))
 
 
-def _operation(row: Row, label_top: float, axis: Axis, lanes: dict[str, float]) -> Markup:
-    session, node = lanes[f"session {row.session}"], lanes[row.node]
+def _broken(stretch: Stretch) -> list[Markup]:
+    middle = (stretch.top + stretch.bottom) / 2
+    waves = (element("path", d=f"M{_AXIS - 7} {y:.1f}q3.5 -6 7 -2t7 -2", class_="break") for y in (middle - 2, middle + 6))
+    return [
+        _line(_AXIS, stretch.top, _AXIS, middle - 5, "axis"),
+        *waves,
+        _line(_AXIS, middle + 5, _AXIS, stretch.bottom, "axis"),
+        _text(f"({duration(stretch.end_ns - stretch.begin_ns)})", _AXIS - 12, middle + 4, "break-length", "end"),
+    ]
+
+
+def _operation(row: Row, label_top: float, axis: Axis, session: float, node: float) -> Markup:
     top, bottom = axis.at(row.call_ns), axis.at(row.end_ns)
     middle = (top + bottom) / 2
-    reads = row.function == "read"
-    style = ("read" if reads else "write") + (" unknown" if row.return_ns is None else "")
-    marks = [element("title", f"op {row.op}: {row.sentence} at {row.node}, {row.took}")]
-    marks.append(element("line", x1=_LABELS + 262, x2=session - 8, y1=f"{label_top:.1f}", y2=f"{middle:.1f}", class_="leader"))
-    marks.append(_arrow(session + 5, top, node - 2, middle, f"message {style}"))
-    if row.return_ns is None:
-        marks.append(element("text", "no answer", x=session + 9, y=f"{bottom + 14:.1f}", class_="detail"))
+    answered = row.return_ns is not None
+    style = ("read" if row.function == "read" else "write") + ("" if answered else " unknown")
+    label, detail = clip(row.sentence, _LABEL_LENGTH), f"op {row.op} · {row.took}" + (f" · {row.age}" if row.age else "")
+    label_end = _LABELS + max(len(label) * _LETTER, len(detail) * _SMALL_LETTER) + 8
+    if answered:
+        answer = _arrow(node - 2, middle, session + 5, bottom, f"message answer {style}")
     else:
-        marks.append(_arrow(node - 2, middle, session + 5, bottom, f"message answer {style}"))
-    marks.append(element("circle", cx=node, cy=f"{middle:.1f}", r=3.5, class_=f"event {style}"))
-    box = {"x": session - 5, "y": f"{top:.1f}", "width": 10, "height": f"{max(bottom - top, 5):.1f}", "rx": 2}
-    marks.append(element("rect", class_=f"interval {style}", **box))
-    ages = f" · {row.age}" if row.age else ""
-    marks.append(element("text", clip(row.sentence, _LABEL_LENGTH), x=_LABELS, y=f"{label_top - 1:.1f}", class_="label"))
-    marks.append(element("text", f"op {row.op} · {row.took}{ages}", x=_LABELS, y=f"{label_top + 13:.1f}", class_="detail"))
+        answer = _text("no answer", session + 9, bottom + 14, "detail")
+    marks = [
+        element("title", f"op {row.op}: {row.sentence} at {row.node}, {row.took}"),
+        _line(label_end, label_top, session - 8, middle, "leader"),
+        _arrow(session + 5, top, node - 2, middle, f"message {style}"),
+        answer,
+        element("circle", cx=node, cy=f"{middle:.1f}", r=3.5, class_=f"event {style}"),
+        _box(session - 5, top, 10, max(bottom - top, 5) if answered else _UNANSWERED, f"interval {style}"),
+        _text(label, _LABELS, label_top - 1, "label"),
+        _text(detail, _LABELS, label_top + 13, "detail"),
+    ]
     return element("g", joined(marks), class_="operation")
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> Markup:
+    return element("line", x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}", class_=style)
+
+
+def _box(x: float, y: float, width: float, height: float, style: str, **more: object) -> Markup:
+    return element(
+        "rect", Markup(""), x=f"{x:.1f}", y=f"{y:.1f}", width=f"{width:.1f}", height=f"{height:.1f}", class_=style, **more
+    )
+
+
+def _text(content: str, x: float, y: float, style: str, anchor: str = "start") -> Markup:
+    return element("text", content, x=f"{x:.1f}", y=f"{y:.1f}", class_=style, text_anchor=anchor)
 
 
 def _arrow(x1: float, y1: float, x2: float, y2: float, style: str) -> Markup:

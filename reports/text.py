@@ -79,7 +79,7 @@ def _findings(report: Report) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(), Text("what was found", style="dim")]
     for finding in findings[:_FINDINGS]:
         where = ", ".join(one_line(part) for part in (finding.scope, finding.phase) if part)
-        title = Text.assemble((one_line(finding.name), "bold"), f"  {where}, {count(finding.count)} ×, {report.weight(finding)}")
+        title = Text.assemble((one_line(finding.name), "bold"), f"  {where}, {count(finding.count)}x, {report.weight(finding)}")
         parts += [title, Padding(Text(one_line(finding.claim)), (0, 0, 0, 2))]
     if len(findings) > _FINDINGS:
         parts.append(Text(f"{count(len(findings) - _FINDINGS)} more in the report", style="dim"))

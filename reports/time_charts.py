@@ -1,4 +1,4 @@
-"""The run over time: staleness, throughput, failures and latency under the fault episodes, all on one axis that zooms together."""
+"""The run over time: staleness, throughput, failures and latency under the fault episodes, on one axis that zooms together."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import numpy as np
 from markupsafe import Markup
 
 from checkers.phases import bound_of
-from harness.history import NEVER, Column, Episode, History
+from harness.history import NEVER, Episode, History
 from harness.plan import Contract
 from reports.ages import Ages
-from reports.chart import Chart, Key, Scale, element, grid, joined, log_scale, staircase, steps, wide, zero_scale
-from reports.chart import Tick as Tick
+from reports.chart import Chart, Key, Scale, Tick, element, grid, joined, log_scale, staircase, steps, wide, zero_scale
 from reports.series import Series, quantile_rank
 from reports.words import count, duration, plural
 
@@ -38,7 +37,9 @@ def bands(history: History, span: int) -> Markup:
             continue
         begin, end = episode.applied_ns, history.end_ns if episode.healed_ns is None else episode.healed_ns
         marks.append(_window("band", begin / span, end / span, named(episode)))
-        marks += [element("line", class_="band-edge", x1=wide(t / span), x2=wide(t / span), y1=0, y2=10_000) for t in (begin, end)]
+        marks += [
+            element("line", class_="band-edge", x1=wide(t / span), x2=wide(t / span), y1=0, y2=10_000) for t in (begin, end)
+        ]
     marks += [_window("stall", s.begin_ns / span, s.end_ns / span, "the harness stood still") for s in history.stalls]
     return joined(marks)
 
@@ -50,7 +51,7 @@ def _window(style: str, begin: float, end: float, title: str) -> Markup:
 
 def named(episode: Episode) -> str:
     """An episode in a few words."""
-    return f"{episode.kind} of {', '.join(episode.targets)}"
+    return f"{episode.kind} of {', '.join(target.replace('->', ' → ') for target in episode.targets)}"
 
 
 def time_charts(history: History, contract: Contract, known: Ages, binned: Series) -> tuple[Chart, ...]:
@@ -85,7 +86,12 @@ def _staleness(history: History, contract: Contract, known: Ages, binned: Series
             f"99 % of reads were {'certainly fresh or ' if p99 == 0 else ''}at most {duration(p99)} old for certain; "
             f"{count(stale)} of {plural(len(ordered), 'read')} were stale, the oldest by {duration(worst)}."
         )
-    keys = [Key("lo-max", "certain age, oldest read"), Key("lo-high", "certain age, p99"), Key("hi-max", "possible age, oldest read")]
+    keys = [
+        Key("lo-max", "certain age: oldest read"),
+        Key("heat heat-90", "oldest 10 %"),
+        Key("heat heat-50", "oldest half"),
+        Key("hi-max", "possible age: oldest read"),
+    ]
     if np.isfinite(promised).any():
         keys.append(Key("promise", "promised bound"))
     return _chart(
@@ -93,17 +99,18 @@ def _staleness(history: History, contract: Contract, known: Ages, binned: Series
         span,
         scale,
         [
-            staircase(edges, scale.at(binned.lo_ns["max"]), "fill lo-max", filled=True),
+            staircase(edges, scale.at(binned.lo_ns["max"]), "heat heat-max", filled=True),
+            staircase(edges, scale.at(binned.lo_ns["p90"]), "heat heat-90", filled=True),
+            staircase(edges, scale.at(binned.lo_ns["p50"]), "heat heat-50", filled=True),
             staircase(edges, scale.at(binned.hi_ns["max"]), "line hi-max"),
             staircase(edges, scale.at(binned.lo_ns["max"]), "line lo-max"),
-            staircase(edges, scale.at(binned.lo_ns["p99"]), "line lo-high"),
             staircase(edges, scale.at(promised), "line promise"),
         ],
         name="staleness",
         title="Staleness of reads",
         reading=reading,
-        described="Age of what reads saw, per time bin: the oldest certain age, its 99th percentile, and the oldest possible age, "
-        "with the promised bound as a stepped line. " + reading,
+        described="Age of what reads saw, per time bin: the oldest certain age and, as darker ground, its 90th percentile and "
+        "median, and the oldest possible age, with the promised bound as a stepped line. " + reading,
         y_label="age of the value read",
         keys=tuple(keys),
         height=240,
@@ -112,9 +119,11 @@ def _staleness(history: History, contract: Contract, known: Ages, binned: Series
 
 def _throughput(history: History, binned: Series, span: int) -> Chart:
     edges, rate = binned.edges_ns / span, binned.rate["ok"]
-    scale = zero_scale([rate], "ops/s")
+    scale = zero_scale([rate], "count")
     seconds = max(history.end_ns, 1) / 1e9
-    reading = f"{plural(len(history), 'operation')} in {duration(history.end_ns)}: {count(len(history) / seconds)} a second on average."
+    reading = (
+        f"{plural(len(history), 'operation')} in {duration(history.end_ns)}: {count(len(history) / seconds)} a second on average."
+    )
     return _chart(
         history,
         span,
@@ -124,18 +133,18 @@ def _throughput(history: History, binned: Series, span: int) -> Chart:
         title="Throughput",
         reading=reading,
         described="Successful operations per second, per time bin. " + reading,
-        y_label="ok operations",
-        keys=(Key("ok", "ok operations per second"),),
+        y_label="ok operations per second",
         height=130,
     )
 
 
 def _failures(history: History, binned: Series, span: int) -> Chart:
     edges = binned.edges_ns / span
-    scale = zero_scale([binned.rate["fail"], binned.rate["info"]], "ops/s")
+    scale = zero_scale([binned.rate["fail"], binned.rate["info"]], "count")
     failed, unknown = (int((history.status == status).sum()) for status in (1, 2))
     reading = f"{plural(failed, 'operation')} certainly failed; of {count(unknown)} nobody knows whether they took effect."
-    lines = [staircase(edges, scale.at(binned.rate["fail"]), "line fail"), staircase(edges, scale.at(binned.rate["info"]), "line info")]
+    some = {name: np.where(binned.rate[name] > 0, scale.at(binned.rate[name]), np.nan) for name in ("fail", "info")}
+    lines = [staircase(edges, some["fail"], "bar fail", filled=True), staircase(edges, some["info"], "bar info", filled=True)]
     return _chart(
         history,
         span,
@@ -145,8 +154,8 @@ def _failures(history: History, binned: Series, span: int) -> Chart:
         title="Operations without success",
         reading=reading,
         described="Failed and unanswered operations per second, per time bin, by the time of their call. " + reading,
-        y_label="operations",
-        keys=(Key("fail", "fail: did not happen"), Key("info", "info: no answer in time")),
+        y_label="operations per second",
+        keys=(Key("bar fail", "fail: did not happen"), Key("bar info", "info: no answer in time")),
         height=110,
     )
 

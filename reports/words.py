@@ -30,19 +30,15 @@ SIGNS = {
     "error": Sign("error", "!", "error"),
 }
 
-_DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
+_DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_NO_CHARACTERS = "\ud800-\udfff\ufffe\uffff"
+_HIDDEN = re.compile(f"[{_CONTROLS}{_DIRECTIONS}{_NO_CHARACTERS}]")
+_PICTURES = {chr(code): chr(0x2400 + code) for code in range(0x20)} | {"\x7f": "\u2421"}
 
 
 def _visible(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"\\u{code:04x}"
-
-
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff" + "".join(chr(code) for code in sorted(_DIRECTIONS)) + "]"
-)
+    return _PICTURES.get(match[0], f"\\u{ord(match[0]):04x}")
 
 
 def printable(text: object) -> str:
@@ -59,6 +55,11 @@ def one_line(text: object) -> str:
     return " ".join(printable(text).split())
 
 
+def snug(text: object) -> str:
+    """``text`` with its units bound to their numbers, for cells that break lines."""
+    return re.sub(r"(?<=\d) (?=(?:ns|µs|ms|s|min|h|%)\b|%)", "\u00a0", printable(text))
+
+
 def clip(text: str, length: int) -> str:
     """``text``, cut to ``length`` characters and marked where it was cut."""
     return text if len(text) <= length else text[: length - 1] + "…"
@@ -70,7 +71,7 @@ def duration(duration_ns: float) -> str:
     >>> duration(1_234_567)
     '1.23 ms'
     """
-    return re.sub(r"(?<=\d)(?=[a-z])", " ", format_duration(duration_ns))
+    return re.sub(r"(?<=\d)(?=[a-z])", " ", format_duration(duration_ns)).replace("us", "µs")
 
 
 def instant(time_ns: float) -> str:
@@ -107,10 +108,10 @@ def quantity(value: float | None, unit: str) -> str:
     """A measure's value with its unit, in the form that is easiest to read.
 
     >>> quantity(0.99951, "ratio"), quantity(2.5e6, "ns"), quantity(3, "versions"), quantity(None, "ns")
-    ('99.951 %', '2.5 ms', '3 versions', '–')
+    ('99.951 %', '2.5 ms', '3 versions', 'unknown')
     """
     if value is None or value != value:  # noqa: PLR0124  # NaN is the one number that differs from itself
-        return "–"
+        return "unknown"
     if value in (float("inf"), float("-inf")):
         return "∞" if value > 0 else "-∞"
     if unit == "ns":
@@ -125,4 +126,6 @@ def interval(low: float | None, high: float | None, unit: str) -> str:
     """A confidence or certainty interval; empty where there is none."""
     if low is None and high is None:
         return ""
-    return f"{quantity(low, unit)} to {quantity(high, unit)}"
+    if low is None:
+        return f"at most {quantity(high, unit)}"
+    return f"at least {quantity(low, unit)}" if high is None else f"{quantity(low, unit)} to {quantity(high, unit)}"

@@ -1,4 +1,4 @@
-"""Synthetic runs for the tests of reports: a primary and two replicas, partitions during which a replica lags, reads everywhere."""
+"""Synthetic runs for the tests of reports: a primary, two replicas, partitions in which one lags, reads everywhere."""
 
 from __future__ import annotations
 
@@ -164,7 +164,9 @@ def stale_read(run: History) -> Finding:
     saw = int(run.seen_version[read])
     write_of = {int(run.sent_version[row]): int(row) for row in np.flatnonzero((run.function == Function.WRITE) & (run.key == 0))}
     old, new = write_of[saw], write_of[saw + 1]
-    fresh = int(np.flatnonzero((run.node == 0) & (run.key == 0) & (run.seen_version > saw) & (run.call_ns < run.call_ns[read]))[-1])
+    fresh = int(
+        np.flatnonzero((run.node == 0) & (run.key == 0) & (run.seen_version > saw) & (run.call_ns < run.call_ns[read]))[-1]
+    )
     age = (int(run.call_ns[read]) - int(run.return_ns[new])) / MS
     return Finding(
         name="stale-read",
@@ -216,7 +218,9 @@ def results(run: History) -> tuple[Result, ...]:
         )
     )
     lag = tuple(
-        Measure("coherence-lag-p99", (number * 400 + 0.2) * MS, "ns", 800, "write-node", number * 300 * MS, None, "", node, 4, "x")
+        Measure(
+            "coherence-lag-p99", (number * 400 + 0.2) * MS, "ns", 800, "write-node", number * 300 * MS, None, "", node, 4, "x"
+        )
         for number, node in enumerate(NODES)
     )
     x = np.geomspace(1 * MS, 3 * SECOND, 40)
@@ -242,7 +246,8 @@ def verdict(outcome: Outcome = Outcome.VIOLATED) -> Verdict:
     bound = Outcome.VIOLATED if outcome is Outcome.VIOLATED else Outcome.PASS
     clauses = (
         Clause("staleness.during.partition", "no read older than fault + 500 ms during partition", "oldest 2.41 s", bound, 4210,
-               "2.41 s to 2.47 s", "1 s, 97.2 % of pairs", "" if bound is Outcome.PASS else "4 reads were older", ("stale-read",)),
+               "2.41 s to 2.47 s", "1 s, 97.2 % of pairs", "" if bound is Outcome.PASS else "4 reads were older",
+               ("stale-read",)),
         Clause("staleness.steady", "no read older than 100 ms while nothing is broken", "oldest 14.2 ms", Outcome.PASS, 51_220,
                "12.9 ms to 15.4 ms", "1 s, 99.1 % of pairs"),
         Clause("node_monotonic", "one node, one epoch, never goes backwards", "3 regressions", Outcome.WAIVED, 60_112, "", "",
