@@ -18,11 +18,15 @@ from harness.plan import Plan
 from harness.runtimes import RUNTIMES
 from harness.runtimes.base import Capability
 from harness.runtimes.ledger import leftovers
+from harness.runtimes.programs import find_program
 from harness.shipped import find_plan
 from harness.store import list_runs
 
 BUILT_IN = "replication"
 """The plan that ``anachron run`` runs when it is given none."""
+
+_PROGRAM = "valkey-server"
+"""What its nodes run."""
 
 _FREE_BYTES = 500_000_000
 """Room for a long run: a million operations take about 50 MB while they are journalled."""
@@ -81,9 +85,10 @@ def examine(runs_dir: Path) -> Diagnosis:
 
 
 def _refusal(plan: Plan) -> AnachronError | None:
-    """Why ``plan`` cannot run here."""
+    """Why ``plan``, the built-in one, cannot run here."""
     try:
         prepare(plan)
+        find_program(_PROGRAM)
     except AnachronError as error:
         return error
     return None

@@ -8,6 +8,7 @@
     └── HarnessError         255   the harness or its surroundings failed
         ├── StartupError           a node did not become ready
         ├── StorageError           a run directory could not be written
+        ├── InterruptedRunError    the user ended a run before it was judged
         └── DriverError            a driver process died
 
 An error answers four questions in one message: what is wrong, where, why, and what to do about it.
@@ -81,6 +82,10 @@ class StartupError(HarnessError):
 
 class StorageError(HarnessError):
     """A run directory could not be written or read."""
+
+
+class InterruptedRunError(HarnessError):
+    """The user ended a run before it was judged."""
 
 
 class DriverError(HarnessError):

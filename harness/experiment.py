@@ -21,7 +21,7 @@ from faults import Fault, PlannedEpisode, run_schedule
 from harness.candidates import Candidate, Cluster
 from harness.driver import DriverPool, Task
 from harness.durations import UNITS
-from harness.errors import AnachronError, HarnessError
+from harness.errors import AnachronError, InterruptedRunError
 from harness.history import Episode, History
 from harness.plan import Plan
 from harness.runtimes.base import Runtime
@@ -103,7 +103,7 @@ async def conduct(experiment: Experiment, runtime: Runtime, directory: RunDirect
             raise
         return Recording(live.history(), error)
     except asyncio.CancelledError:
-        raise HarnessError(
+        raise InterruptedRunError(
             "the run was interrupted before there was anything to judge" if not live.driving else "the run was interrupted twice",
             where=str(directory.path),
             fix="`anachron check` judges what was recorded" if live.driving else "",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from checkers.statistics import wilson
 from harness.cli.output import complain, say
-from harness.cli.runs import gravest, run_one
-from harness.errors import HarnessError, PlanError
+from harness.cli.runs import gravest, run_one, was_interrupted
+from harness.errors import HarnessError, InterruptedRunError, PlanError
 from harness.plan import Plan
 from harness.store import RunDirectory
 from reports import Report
@@ -29,7 +29,7 @@ class Original:
 def replay_run(run: Path, times: int, *, runs_dir: Path | None, quiet: bool) -> int:
     """Run the plan of ``run`` again ``times`` times and return the gravest exit status; raises ``PlanError``, ``HistoryError``.
 
-    Replays that fail to run are told and left out of the rates: they say nothing about the candidate.
+    Replays that fail or are cut short are told and left out of the rates: they say nothing about the candidate. Ctrl-C ends all.
     """
     directory = RunDirectory.open(run)
     plan, original = directory.load_plan(), read_original(directory)
@@ -46,8 +46,12 @@ def replay_run(run: Path, times: int, *, runs_dir: Path | None, quiet: bool) -> 
         except HarnessError as error:
             complain(str(error))
             statuses.append(error.exit_status)
+            if isinstance(error, InterruptedRunError):
+                break
             continue
         statuses.append(finished.report.exit_status)
+        if was_interrupted(finished.report):
+            break
         reports.append(finished.report)
     say("\n" + "\n".join(rates(original, [(r.answer, {f.name for f in r.findings}) for r in reports])))
     return gravest(statuses)

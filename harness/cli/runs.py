@@ -13,7 +13,7 @@ from harness.cli.overrides import override
 from harness.cli.progress import progress
 from harness.conductor import Finished
 from harness.durations import parse_duration
-from harness.errors import FAILURE, INCONCLUSIVE, PASS, USAGE, VIOLATED, AnachronError, UsageError
+from harness.errors import FAILURE, INCONCLUSIVE, PASS, USAGE, VIOLATED, AnachronError, InterruptedRunError, UsageError
 from harness.plan import Plan
 from harness.shipped import find_plan
 from reports import Report, render_text, verdict_view
@@ -27,7 +27,8 @@ def run_plans(
     """Run each plan and return the gravest exit status.
 
     All plans are read and prepared before the first one starts. Raises ``PlanError`` and ``UnsupportedError`` then; from the
-    first start on, the failure of one run is told and does not keep the others from running.
+    first start on, the failure of one run is told and does not keep the others from running. Ctrl-C ends the run that goes on,
+    and with it all of them.
     """
     given = {"seed": seed, "run.duration": _checked_duration(duration), "run.workers": workers}
     changes = {key: value for key, value in given.items() if value is not None}
@@ -43,10 +44,15 @@ def run_plans(
             complain(str(error))
             statuses.append(error.exit_status)
             summary.append(f"error         {reference}")
+            if isinstance(error, InterruptedRunError):
+                break
             continue
         statuses.append(finished.report.exit_status)
         summary.append(f"{finished.report.answer:<13} {reference}  {report_path(finished)}")
-    if len(summary) > 1:
+        if was_interrupted(finished.report):
+            break
+    if len(references) > 1:
+        summary += [f"not run       {reference}" for reference in references[len(summary) :]]
         say("\n" + "\n".join(summary))
     return gravest(statuses)
 
@@ -56,6 +62,8 @@ def run_one(plan: Plan, text: str, runs_dir: Path, *, quiet: bool) -> Finished:
     with progress(quiet=quiet) as watch:
         finished = conductor.run(plan, text, runs_dir, watch)
     show_verdict(finished.report)
+    if "report.html" not in finished.paths:
+        complain(f"the report is not complete; `anachron report {finished.directory.path}` draws it again and says what is wrong")
     say(str(report_path(finished)))
     return finished
 
@@ -70,6 +78,11 @@ def show_verdict(report: Report) -> None:
     with console.capture() as captured:
         console.print(verdict_view(report))
     say(captured.get())
+
+
+def was_interrupted(report: Report) -> bool:
+    """Whether the user ended the run early: it was cut off, and not by a failure."""
+    return not report.history.complete and not report.failure
 
 
 def report_path(finished: Finished) -> Path:

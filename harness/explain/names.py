@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from checkers import CHECKERS
 from faults import FAULTS
 from harness.candidates import CANDIDATES
@@ -33,7 +35,7 @@ SORTS = ("plans", *REGISTRIES)
 _WIDTH = 110
 
 _HEADERS = {"candidates": "[candidate]", "workloads": "[[workloads]]", "faults": "[[faults]]"}
-_SHARED = {"workloads": WorkloadSpec, "faults": FaultSpec}
+_SHARED: Mapping[str, type[BaseModel]] = {"workloads": WorkloadSpec, "faults": FaultSpec}
 
 
 def overview(sort: str | None = None) -> str:

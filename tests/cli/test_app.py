@@ -1,0 +1,101 @@
+"""The commands as people type them: help, version, unknown words, closed pipes, the unforeseen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli import edge
+from harness.cli.app import Sort, app
+from harness.explain import SORTS
+
+COMMANDS = ["run", "check", "report", "serve", "replay", "doctor", "list", "explain", "init", "clean"]
+
+
+def test_without_a_command_the_help_is_shown_and_lists_every_command(anachron):
+    """`anachron` alone shows the help and succeeds."""
+    answer = anachron()
+    assert answer.status == 0
+    assert all(f"\n  {command} " in answer.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_its_exit_status_and_an_example(anachron, command):
+    """`anachron COMMAND --help` says what it does, how it ends, and gives an example."""
+    answer = anachron(command, "--help")
+    assert answer.status == 0
+    assert "Exit status: 0" in " ".join(answer.out.split()) or "Exit status: the gravest" in answer.out
+    assert f"Examples:\n    anachron {command}" in answer.out
+    assert "..." not in answer.out.split("Options:")[0].replace("[PLAN]...", "").replace("faults, ...", "")
+
+
+def test_version(anachron):
+    """`--version` names the program and its version."""
+    assert anachron("--version").out.startswith("anachron 0.")
+
+
+def test_help_loads_nothing_heavy():
+    """Help answers at once: no numpy, pyarrow, bokeh or pydantic is imported for it."""
+    code = (
+        "import sys, harness.cli; print([m for m in ('numpy', 'pyarrow', 'bokeh', 'pydantic', 'networkx') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rnu"], "run"),
+        (["run", "--sed", "3"], "--seed"),
+        (["run", "--seed", "x"], "--seed"),
+        (["run", "--workers", "0"], "--workers"),
+        (["replay"], "RUN"),
+        (["check"], "RUN|HISTORY"),
+        (["list", "fruits"], "candidates"),
+        (["explain", "partion"], "partition"),
+        (["serve", "--port", "99999"], "--port"),
+    ],
+)
+def test_what_cannot_be_used_ends_with_254_and_one_message(anachron, arguments, said):
+    """A mistyped command line ends with 254, never with 2 (inconclusive), and says what is possible."""
+    answer = anachron(*arguments)
+    assert answer.status == 254
+    assert answer.err.startswith("anachron: ")
+    assert said in answer.err
+    assert answer.out == ""
+
+
+def test_the_unforeseen_ends_with_255_and_its_traceback_is_kept_in_a_file(monkeypatch, capsys, tmp_path):
+    """Whatever goes wrong inside, people see one message, and the traceback is where the message says."""
+    monkeypatch.setattr(sys, "argv", ["anachron", "init", str(tmp_path)])
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("harness.cli.starter.write_starter", lambda *_, **__: 1 / 0)
+    with pytest.raises(SystemExit) as ended:
+        edge.run_command(app)
+    message = capsys.readouterr().err
+    assert ended.value.code == 255
+    assert "ZeroDivisionError" in message
+    assert "Traceback" not in message
+    kept = Path(message.rsplit(" ", 1)[1].strip())
+    assert kept.parent == tmp_path
+    assert "ZeroDivisionError" in kept.read_text()
+
+
+def test_a_reader_that_goes_away_changes_no_exit_status():
+    """`anachron list | head -0` ends with 0: a closed pipe must not read as a violation."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-m", "harness.cli", "--version"], stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_list_can_list_every_sort():
+    """The sorts that the command line offers are those that there are."""
+    assert {sort.value for sort in Sort} == set(SORTS)

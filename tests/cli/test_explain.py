@@ -1,0 +1,113 @@
+"""Explanations: everything that can be named is explained, from the code as it is."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import checkers
+from harness.errors import UsageError
+from harness.explain import annotated_plan, explain, overview, pages
+from harness.explain.docs import all_keys, options_of
+from harness.explain.names import REGISTRIES, plan_keys
+from harness.findings import FINDINGS
+from harness.plan import Plan, parse_plan
+from harness.shipped import shipped_plans
+
+NAMED = [name for registry in REGISTRIES.values() for name in registry.names]
+
+
+def test_overview_says_a_sentence_on_everything():
+    """Every built-in thing is listed, loads, and has a sentence."""
+    text = overview()
+    assert "cannot be loaded" not in text
+    assert all(f"\n  {name} " in text for name in (*NAMED, *shipped_plans()))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_thing_is_explained(name):
+    """A thing's explanation is its docstring, not a line."""
+    assert len(explain(name)) > 300
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_every_finding_is_explained_and_its_checker_exists(name):
+    """A finding says what it means, what causes it, what to do, and who finds it."""
+    text = explain(name)
+    assert f"{name}: a finding" in text
+    assert "What to do: " in text
+    assert FINDINGS[name].checker in checkers.CHECKERS.names
+
+
+def test_the_findings_that_checkers_name_are_the_ones_that_are_explained():
+    """Every string in the checkers' code that names a finding is in the glossary, and the glossary has no others."""
+    used = set()
+    for path in Path(checkers.__file__).parent.glob("*.py"):
+        used |= {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+    assert set(FINDINGS) <= used
+
+
+@pytest.mark.parametrize("key", [key.path for key in plan_keys()])
+def test_every_key_of_a_plan_is_explained(key):
+    """Each key says what may stand there."""
+    assert f"{key}: " in explain(key)
+
+
+def test_a_short_key_finds_the_whole_path():
+    """The end of a path is enough."""
+    assert "contract.staleness.steady: a key of a plan" in explain("steady")
+    assert "redis-replication.replicas" in explain("replicas")
+
+
+def test_the_annotated_plan_is_a_plan_and_names_every_key():
+    """`explain plan` misses no key that the harness knows, and every line of it is valid, commented out or not."""
+    text = annotated_plan()
+    assert parse_plan(text).name == "replication"
+    missing = [
+        key.path
+        for key in all_keys(Plan)
+        if key.name not in ("kind",) and f"{key.name} = " not in text and f"{key.path}]" not in text
+    ]
+    assert missing == []
+    everything = "\n".join(
+        line[2:] if line.startswith("# ") and (" = " in line.split("#")[1] or line.startswith("# [")) else line
+        for line in text.splitlines()
+    )
+    plan = parse_plan(everything)
+    assert plan.contract.ttl is not None
+    assert plan.contract.staleness.versions == 50
+    assert plan.contract.waive[0].finding == "lost-write"
+
+
+def test_the_defaults_that_the_annotated_plan_states_are_the_defaults():
+    """[adequacy] and what else claims to be a default is one."""
+    plan = parse_plan(annotated_plan())
+    assert plan.adequacy == type(plan.adequacy)()
+    assert plan.run.timeout == type(plan.run)().timeout
+
+
+def test_options_are_found_for_everything_that_has_them():
+    """Each candidate, workload and fault brings a record of options."""
+    for sort in ("candidates", "workloads", "faults"):
+        for name in REGISTRIES[sort].names:
+            assert options_of(REGISTRIES[sort].load(name)) is not None, name
+
+
+def test_an_unknown_name_is_refused_with_the_near_one():
+    """A typo is met with what was meant."""
+    with pytest.raises(UsageError, match="stale-read"):
+        explain("stale-raed")
+
+
+def test_pages_hold_what_is_explained():
+    """The reference pages cover every sort, all findings and the plan."""
+    written = pages()
+    assert set(written) == {*(f"{sort}.md" for sort in REGISTRIES), "findings.md", "plan.md"}
+    assert all(f"## {name}\n" in written["findings.md"] for name in FINDINGS)
+    assert "| `contract.staleness.steady` |" in written["plan.md"]
