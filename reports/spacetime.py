@@ -3,8 +3,8 @@
 An operation is the bar on its session's lane from call to return; an arrow goes to the node asked and, if an answer came, one
 comes back. When within the bar the node acted nobody knows; the arrows meet the node's lane in its middle.
 
-Distances in time are true to one scale, except where they would not fit: such a stretch is drawn shorter, between two wavy
-strokes, with its length written beside it. Every turn of the time axis is labelled, so no length needs to be measured.
+Distances in time are true to one scale, with two exceptions. A stretch too long for it is drawn shorter, broken by two waves and
+with its length written beside it; one too short is drawn just long enough for the order of its events to show. Every turn of the time axis is labelled, so no length needs to be measured.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median_low
 
 from markupsafe import Markup
 
@@ -33,8 +34,8 @@ _UNANSWERED = 22.0
 """Pixels of the open end of an operation without answer."""
 _HEAD = 64
 _FOOT = 28
-_LEAST, _MOST = 16.0, 72.0
-"""Pixels that a stretch between two events takes."""
+_LEAST, _USUAL, _MOST = 7.0, 28.0, 72.0
+"""Pixels that a stretch between two events takes: at least, at the median, at most."""
 _LABEL_STEP = 36.0
 _TICK_STEP = 14.0
 _LABEL_LENGTH = 40
@@ -53,19 +54,18 @@ class Stretch:
 
 
 class Axis:
-    """Times to heights: piecewise linear over the stretches between events."""
+    """Times to heights: piecewise linear over the stretches between at least two different events."""
 
     def __init__(self, events: list[int]) -> None:
         times = sorted(set(events))
-        lengths = [after - before for before, after in pairwise(times)]
-        scale = _LEAST / min(lengths) if lengths else 1.0
+        scale = _USUAL / median_low(after - before for before, after in pairwise(times))
         self.stretches: list[Stretch] = []
         top = float(_HEAD + 20)
         self.first = (times[0], top)
         for before, after in pairwise(times):
             true = (after - before) * scale
-            bottom = top + min(true, _MOST)
-            self.stretches.append(Stretch(before, after, top, bottom, broken=true > _MOST * 1.001))
+            bottom = top + min(max(true, _LEAST), _MOST)
+            self.stretches.append(Stretch(before, after, top, bottom, broken=true > _MOST))
             top = bottom
         self.bottom = top
 
@@ -96,7 +96,7 @@ def spacetime(rows: tuple[Row, ...], episodes: tuple[Episode, ...], name: str) -
     first_node = clients[sessions[-1]] + max(130.0, name_width)
     machines = {node: first_node + pitch * place for place, node in enumerate(nodes)}
     width = machines[nodes[-1]] + max(48.0, name_width / 2 + 12)
-    label_tops = spread([(axis.at(row.call_ns) + axis.at(row.end_ns)) / 2 for row in rows], _LABEL_STEP, _HEAD + 22.0)
+    label_tops = spread([axis.at(row.call_ns) + 4 for row in rows], _LABEL_STEP, _HEAD + 22.0)
     height = max(axis.bottom, label_tops[-1] + 16) + _FOOT
     marks = [
         element("title", f"Space-time diagram of {len(rows)} operations", id=f"{name}-title"),
@@ -227,7 +227,7 @@ def _operation(row: Row, label_top: float, axis: Axis, session: float, node: flo
         answer = _text("no answer", session + 9, bottom + 14, "detail")
     marks = [
         element("title", f"op {row.op}: {row.sentence} at {row.node}, {row.took}"),
-        _line(label_end, label_top, session - 8, middle, "leader"),
+        _line(label_end, label_top, session - 8, top + 2, "leader"),
         _arrow(session + 5, top, node - 2, middle, f"message {style}"),
         answer,
         element("circle", cx=node, cy=f"{middle:.1f}", r=3.5, class_=f"event {style}"),
