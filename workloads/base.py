@@ -63,7 +63,13 @@ class Shard:
 
 
 class Workload(Protocol):
-    """A workload with its options read."""
+    """A workload with its options read.
+
+    Attributes:
+        ordered: whether each of its keys has one writer, so that versions have an order.
+    """
+
+    ordered: bool
 
     def sessions(self, shard: Shard) -> Sequence[Session]:
         """One session for each of ``shard.sessions``, in that order."""

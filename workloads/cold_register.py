@@ -46,6 +46,8 @@ class Options(Record):
 class ColdRegister:
     """The workload ``cold-register``."""
 
+    ordered = True
+
     def __init__(self, spec: WorkloadSpec, topology: Topology) -> None:
         self.options = spec.read(Options)
         self.topology = topology

@@ -40,6 +40,7 @@ class Register:
     def __init__(self, spec: WorkloadSpec, topology: Topology) -> None:
         self.options = spec.read(Options)
         self.topology = topology
+        self.ordered = self.options.writers_per_key == 1
         if self.options.writers_per_key > spec.sessions:
             raise spec.error(
                 f"{self.options.writers_per_key} writers a key need as many sessions, and there are {spec.sessions}",
@@ -50,8 +51,7 @@ class Register:
     def sessions(self, shard: Shard) -> Sequence[Session]:
         """Sessions that share the shard's slots; slot i is written by session i, and i + 1 ... where it has several writers."""
         writers = min(self.options.writers_per_key, len(shard.sessions))
-        ordered = self.options.writers_per_key == 1
-        slots = [Slot(shard, self.topology.readable, ordered=ordered) for _ in range(shard.share(self.options.keys))]
+        slots = [Slot(shard, self.topology.readable, ordered=self.ordered) for _ in range(shard.share(self.options.keys))]
         mine: list[list[Slot]] = [[] for _ in shard.sessions]
         for index, slot in enumerate(slots):
             for writer in range(index, index + writers):

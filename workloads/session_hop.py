@@ -32,6 +32,8 @@ class Options(Record):
 class SessionHop:
     """The workload ``session-hop``."""
 
+    ordered = True
+
     def __init__(self, spec: WorkloadSpec, topology: Topology) -> None:
         self.options = spec.read(Options)
         self.topology = topology
