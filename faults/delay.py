@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 
 from faults.base import Target, UnprovenError
 from faults.marks import MARKS, Marks, times_in_words, window
-from faults.targets import Side, capabilities_of, links_of
+from faults.targets import Names, capabilities_of, links_of
 from harness.candidates.base import Cluster
 from harness.durations import format_duration
 from harness.plan import Duration, FaultSpec, Record
@@ -38,7 +38,7 @@ _SHARE = 0.8
 class DelayOptions(Record):
     """Options of ``delay``."""
 
-    between: tuple[Side, Side]
+    between: tuple[Names, Names]
     delay: Duration
     jitter_by: Duration = 0
 

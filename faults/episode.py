@@ -35,7 +35,7 @@ Watcher = Callable[[Episode], None]
 LEAD_NS = 500_000_000
 """How long before its time an episode is armed."""
 
-CONFIRM_NS = 10_000_000_000
+CONFIRM_NS = 5_000_000_000
 """How long a healed target is watched for its return, unless the next episode comes first."""
 
 _SLACK_NS = 20_000_000

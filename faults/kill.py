@@ -104,7 +104,9 @@ class KillStrike:
     async def heal(self) -> None:
         """Start the dead again."""
         while self._dead:
-            await self._cluster.runtime.restart(self._dead[0].name, keep_data=self._keep_data)
+            name = self._dead[0].name
+            await self._cluster.runtime.kill(name)  # again: a cancellation may have come between the signal and the death
+            await self._cluster.runtime.restart(name, keep_data=self._keep_data)
             self._dead.pop(0)
 
     async def confirm(self, within_ns: int) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from pydantic import Field
 
 from faults.base import Target, UnprovenError
 from faults.marks import Marks, times_in_words, window, words
-from faults.targets import Side, capabilities_of, links_of
+from faults.targets import Names, capabilities_of, links_of
 from harness.candidates.base import Cluster
 from harness.durations import format_duration
 from harness.plan import FaultSpec, Record
@@ -42,7 +42,7 @@ from harness.topology import Link, Topology
 class PartitionOptions(Record):
     """Options of ``partition``."""
 
-    between: tuple[Side, Side]
+    between: tuple[Names, Names]
     how: Annotated[Cut, Field(strict=False)] = Cut.BLACK_HOLE
     way: Annotated[Way, Field(strict=False)] = Way.BOTH
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from harness.errors import suggestion
 from harness.plan import FaultSpec
@@ -14,11 +14,10 @@ from harness.topology import Link, Node, Topology
 
 CLIENT = "client"
 
-Names = Annotated[tuple[str, ...], Field(min_length=1)]
-"""Names of nodes, roles, roles' plurals, or ``all``."""
-
-Side = str | Names
-"""One side of a link fault: a name as above or ``client``, or several of them."""
+Names = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), Field(min_length=1)
+]
+"""Names of nodes, roles, roles' plurals, or ``all``; on a side of a link also ``client``. One name may stand alone."""
 
 
 def nodes_of(spec: FaultSpec, topology: Topology, names: Iterable[str]) -> tuple[Node, ...]:
@@ -27,31 +26,27 @@ def nodes_of(spec: FaultSpec, topology: Topology, names: Iterable[str]) -> tuple
     return tuple(node for node in topology.nodes if node in found)
 
 
-def links_of(spec: FaultSpec, topology: Topology, between: tuple[Side, Side]) -> tuple[Link, ...]:
+def links_of(spec: FaultSpec, topology: Topology, between: tuple[Names, Names]) -> tuple[Link, ...]:
     """The links between two sides, each once, in the topology's order; raises ``PlanError`` if there are none."""
-    left, right = (_names(side) for side in between)
+    left, right = between
     for name in (*left, *right):
         if name != CLIENT:
             _known(spec, topology, name, "between")
     found = {link for one in left for other in right for link in topology.between(one, other)}
     if not found:
         raise spec.error(
-            f"there is no link between {' and '.join(', '.join(side) for side in (left, right))}",
+            f"there is no link between {' and '.join(', '.join(side) for side in between)}",
             key="between",
             fix="the links are " + ", ".join(str(link) for link in topology.links),
         )
     return tuple(link for link in topology.links if link in found)
 
 
-def capabilities_of(between: tuple[Side, Side], *, inside: Capability) -> frozenset[Capability]:
+def capabilities_of(between: tuple[Names, Names], *, inside: Capability) -> frozenset[Capability]:
     """What it takes to strike the links between two sides: ``inside`` for those between nodes."""
-    with_clients = any(CLIENT in _names(side) for side in between)
-    among_nodes = all(any(name != CLIENT for name in _names(side)) for side in between)
+    with_clients = any(CLIENT in side for side in between)
+    among_nodes = all(any(name != CLIENT for name in side) for side in between)
     return frozenset(({Capability.CUT_CLIENTS} if with_clients else set()) | ({inside} if among_nodes else set()))
-
-
-def _names(side: Side) -> tuple[str, ...]:
-    return (side,) if isinstance(side, str) else side
 
 
 def _known(spec: FaultSpec, topology: Topology, name: str, key: str) -> tuple[Node, ...]:
