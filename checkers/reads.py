@@ -131,3 +131,9 @@ def _lag(table: Versions, place: Column, newest: Column, call: Column) -> Column
         more = at < newest[unsure]
         unsure, at = unsure[more], at[more] + 1
     return lag
+
+
+def superseding(table: Versions, place: int) -> int:
+    """The place that superseded ``place`` first; there must be one."""
+    newer = slice(place + 1, int(table.first[table.key[place] + 1]))
+    return place + 1 + int(np.argmin(table.sup_ns[newer]))

@@ -46,7 +46,7 @@ from checkers.coherence import (
 )
 from checkers.pairs import pairs
 from checkers.phases import bound_of, phase_labels, phase_of
-from checkers.reads import Reads, reads
+from checkers.reads import Reads, reads, superseding
 from checkers.samples import Sample, pooled, samples
 from checkers.stalls import awake_ns
 from checkers.statistics import isotonic
@@ -149,8 +149,7 @@ def _proof(history: History, found: Reads, at: int, allowed: str, lo: int) -> Pr
     """That read ``at`` was stale for ``lo``: the write that superseded its value, and the first read that found a newer one."""
     table = history.derive(versions)
     row, place = int(found.row[at]), int(found.place[at])
-    newer = np.arange(place + 1, table.first[table.key[place] + 1])
-    newest = int(newer[np.argmin(table.sup_ns[newer])])
+    newest = superseding(table, place)
     older_write, newer_write = int(table.row[place]), int(table.row[newest])
     witnesses = np.flatnonzero((found.place >= newest) & (found.place < table.first[table.key[place] + 1]))
     fresh = int(found.row[witnesses[np.argmin(found.return_ns[witnesses])]]) if len(witnesses) else -1
