@@ -83,8 +83,7 @@ class Fault(Protocol):
 def refuse_impossible(faults: Sequence[Fault], runtime: Runtime) -> None:
     """Raise ``UnsupportedError`` for the first fault that ``runtime`` cannot do here.
 
-    To be called when the runtime is open (only then it knows whether proxies stand before the clients), and before any node
-    starts.
+    To be called before anything starts.
     """
     for fault in faults:
         for capability in sorted(fault.needs):

@@ -29,6 +29,7 @@ from harness.history import History
 from harness.journal import read_oddities
 from harness.plan import Plan
 from harness.runtimes import RUNTIMES
+from harness.runtimes.base import Runtime
 from harness.store import RunDirectory
 from reports import Report, write_all
 from workloads import WORKLOADS
@@ -61,8 +62,7 @@ def prepare(plan: Plan) -> Experiment:
         if not workload.ordered:
             _refuse_version_order(plan)
     faults = tuple(FAULTS.load(spec.kind)(spec) for spec in plan.faults)
-    runtime = RUNTIMES.load(plan.run.runtime)(Path())
-    refuse_impossible(faults, runtime, client_proxies=plan.run.client_proxies)
+    refuse_impossible(faults, _runtime(plan, Path()))
     planned = schedule(plan.faults, [fault.targets(candidate.topology) for fault in faults], plan.seed, plan.run.duration)
     return Experiment(plan, candidate, faults, planned)
 
@@ -75,7 +75,7 @@ def run(plan: Plan, text: str, root: Path, watch: Watcher) -> Finished:
     """
     experiment = prepare(plan)
     directory = RunDirectory.create(root, plan, text)
-    runtime = RUNTIMES.load(plan.run.runtime)(directory.path)
+    runtime = _runtime(plan, directory.path)
     facts = machine_facts()
     recording = asyncio.run(conduct(experiment, runtime, directory, watch))
     environment = {
@@ -103,6 +103,10 @@ def run(plan: Plan, text: str, root: Path, watch: Watcher) -> Finished:
 def evaluate(directory: RunDirectory) -> Report:
     """Check and judge a stored run again; raises ``HistoryError`` and ``PlanError`` if it cannot be read."""
     return _report(directory, directory.load_plan(), directory.load_history())
+
+
+def _runtime(plan: Plan, directory: Path) -> Runtime:
+    return RUNTIMES.load(plan.run.runtime)(directory, client_proxies=plan.run.client_proxies)
 
 
 def _report(directory: RunDirectory, plan: Plan, history: History) -> Report:

@@ -147,7 +147,7 @@ class _Live:
             stack.push_async_callback(candidate.close)
             count = len(candidate.topology.nodes)
             self._watch.stage(f"starting {count} {'node' if count == 1 else 'nodes'}")
-            await runtime.open(candidate.topology, client_proxies=self._plan.run.client_proxies)
+            await runtime.open(candidate.topology)
             await candidate.start(runtime)
             self._origin_ns = time.monotonic_ns() + _OPENING_NS
             pool = DriverPool(self._task())

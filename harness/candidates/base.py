@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.plan import CandidateSpec
 from harness.runtimes.base import Runtime, Way
 from harness.topology import Link, Topology
 
@@ -38,6 +39,8 @@ class Candidate(Protocol):
     topology: Topology
     protocol: str
     product: str
+
+    def __init__(self, spec: CandidateSpec) -> None: ...
 
     async def start(self, runtime: Runtime) -> None:
         """Start all nodes on an opened ``runtime``, and return when every node serves. Raises ``StartupError``."""

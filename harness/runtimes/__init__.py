@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from harness.registry import Registry
 
 if TYPE_CHECKING:  # proxies start from this package, and should not wait for what only the harness needs
     from harness.runtimes.base import Runtime
 
-RUNTIMES: Registry[Callable[[Path], Runtime]] = Registry("runtime", {"process": "harness.runtimes.process:ProcessRuntime"})
-"""A runtime is made from the directory of its run."""
+
+class RuntimeFactory(Protocol):
+    """A runtime's class."""
+
+    def __call__(self, directory: Path, *, client_proxies: bool = False) -> Runtime:
+        """A runtime for the run in ``directory``, with proxies before the clients where they are wanted."""
+
+
+RUNTIMES: Registry[RuntimeFactory] = Registry("runtime", {"process": "harness.runtimes.process:ProcessRuntime"})

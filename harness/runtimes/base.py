@@ -75,7 +75,7 @@ class Runtime(Protocol):
     def refusal(self, capability: Capability) -> str | None:
         """Why ``capability`` is not to be had here and how to get it; None if it is."""
 
-    async def open(self, topology: Topology, *, client_proxies: bool = False) -> None:
+    async def open(self, topology: Topology) -> None:
         """Give every node an address and every link its way, before any node starts."""
 
     def endpoint(self, node: str) -> Endpoint:

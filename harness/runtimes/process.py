@@ -45,22 +45,23 @@ class ProcessRuntime:
 
     Args:
         directory: of the run; made by ``open`` if it is not there.
+        client_proxies: whether proxies stand on the links between clients and nodes, too.
     """
 
     name = "process"
     means = "proxy"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, client_proxies: bool = False) -> None:
         self._directory = directory.absolute()
         self._nodes: dict[str, _Node] = {}
         self._routes: dict[Link, Route] = {}
-        self._client_proxies = False
+        self._client_proxies = client_proxies
         self._block: addresses.Block | None = None
         self._ledger: Ledger | None = None
         self._proxies: Proxies | None = None
 
     def refusal(self, capability: Capability) -> str | None:
-        """Why ``capability`` is not to be had here and how to get it; what concerns clients is known after ``open``."""
+        """Why ``capability`` is not to be had here and how to get it; None if it is."""
         missing = _platform_lacks()
         if missing:
             return missing
@@ -84,7 +85,7 @@ class ProcessRuntime:
                 facts[name] = f"{error.what}; {error.fix}" if error.fix else f"{error.what}: {error.why}"
         return facts
 
-    async def open(self, topology: Topology, *, client_proxies: bool = False) -> None:
+    async def open(self, topology: Topology) -> None:
         """Give every node an address and every link its way; starts the proxies, and no node."""
         missing = _platform_lacks()
         if missing:
@@ -93,8 +94,7 @@ class ProcessRuntime:
             raise HarnessError("the runtime is open already")
         names = [node.name for node in topology.nodes]
         among_nodes = tuple(link for link in topology.links if link.source != CLIENT)
-        links = (*among_nodes, *(Link(CLIENT, name) for name in names if client_proxies))
-        self._client_proxies = client_proxies
+        links = (*among_nodes, *(Link(CLIENT, name) for name in names if self._client_proxies))
         with _writing(self._directory):
             for folder in ("nodes", "logs"):
                 (self._directory / folder).mkdir(parents=True, exist_ok=True)

@@ -29,8 +29,8 @@ async def running(
 ) -> AsyncIterator[Cluster]:
     """A started candidate."""
     candidate = CANDIDATES.load(kind)(CandidateSpec.model_validate({"kind": kind, **options}))
-    runtime = ProcessRuntime(directory)
-    await runtime.open(candidate.topology, client_proxies=proxies)
+    runtime = ProcessRuntime(directory, client_proxies=proxies)
+    await runtime.open(candidate.topology)
     try:
         await candidate.start(runtime)
         yield Cluster(candidate, runtime)

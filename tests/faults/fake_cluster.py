@@ -50,7 +50,7 @@ class FakeRuntime:
     def refusal(self, capability: Capability) -> str | None:
         return f"no {capability} here; buy some" if capability in self.lacks else None
 
-    async def open(self, topology: Topology, *, client_proxies: bool = False) -> None:
+    async def open(self, topology: Topology) -> None:
         """Nothing to do."""
 
     def endpoint(self, node: str) -> Endpoint:

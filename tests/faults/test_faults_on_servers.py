@@ -25,7 +25,7 @@ async def episodes_of(runtime: ProcessRuntime, specs: Sequence[FaultSpec]) -> tu
     candidate = CANDIDATES.load("redis-replication")(CandidateSpec.model_validate({"kind": "redis-replication"}))
     faults = [FAULTS.load(s.kind)(s) for s in specs]
     planned = schedule(specs, [f.targets(candidate.topology) for f in faults], 7, 20_000 * MS)
-    await runtime.open(candidate.topology, client_proxies=True)
+    await runtime.open(candidate.topology)
     refuse_impossible(faults, runtime)
     try:
         await candidate.start(runtime)
@@ -63,7 +63,7 @@ def test_each_fault_is_proven_on_a_real_fleet(tmp_path: Path):
         [spec("partition", between=(("client", "replica-1"), "primary"), how="refuse")],
         [spec("kill", targets=("primary",), keep_data=False)],
     )
-    episodes, left = asyncio.run(episodes_of(ProcessRuntime(tmp_path), specs))
+    episodes, left = asyncio.run(episodes_of(ProcessRuntime(tmp_path, client_proxies=True), specs))
     assert len(episodes) == len(specs)
     for episode in episodes:
         assert episode.proven, episode.evidence

@@ -32,9 +32,9 @@ class Kit:
     @staticmethod
     @asynccontextmanager
     async def opened(directory: Path, *, client_proxies: bool = False) -> AsyncIterator[ProcessRuntime]:
-        runtime = ProcessRuntime(directory)
+        runtime = ProcessRuntime(directory, client_proxies=client_proxies)
         try:
-            await runtime.open(PAIR, client_proxies=client_proxies)
+            await runtime.open(PAIR)
             yield runtime
         finally:
             await runtime.close()
