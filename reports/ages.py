@@ -6,17 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from checkers.phases import stalled
 from checkers.reads import reads
+from checkers.stalls import awake_ns
+from checkers.versions import versions
 from harness.history import Column, History
 from harness.plan import Contract
 
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """Per row of a history: whether it is a read with an age that counts, and that age in ns.
+    """Per row of a history: whether it is a read with an age, and that age in ns.
 
-    What a read saw had been superseded for at least ``lo_ns`` when it was called, and for at most ``hi_ns`` when it returned.
+    What a read saw had been superseded for at least ``lo_ns`` when it was called, and for at most ``hi_ns`` when it returned;
+    time in which the harness itself stood still is taken off, as ``checkers.staleness`` does.
     """
 
     known: Column
@@ -35,12 +37,21 @@ class Ages:
 
 
 def ages(history: History, contract: Contract) -> Ages:
-    """The ages of all reads; those during a stall of the harness do not count."""
-    table = reads(history, contract)
+    """The ages of all reads."""
+    found = reads(history, contract)
+    table = history.derive(versions)
     known = np.zeros(len(history), dtype=bool)
-    lo_ns = np.zeros(len(history), dtype=np.int64)
-    hi_ns = np.zeros(len(history), dtype=np.int64)
-    known[table.row] = True
-    lo_ns[table.row] = table.lo_ns
-    hi_ns[table.row] = table.hi_ns
-    return Ages(known & ~stalled(history), lo_ns, hi_ns)
+    known[found.row] = True
+    superseded, threatened = table.newer_sup_ns[found.place], table.newer_call_ns[found.place]
+    return Ages(
+        known,
+        lo_ns=_spread(history, found.row, found.call_ns, superseded),
+        hi_ns=_spread(history, found.row, found.return_ns, threatened),
+    )
+
+
+def _spread(history: History, row: Column, until_ns: Column, since_ns: Column) -> Column:
+    """For the given rows the time awake from ``since_ns`` to ``until_ns``, 0 if that is none; 0 for all other rows."""
+    spread = np.zeros(len(history), dtype=np.int64)
+    spread[row] = np.maximum(awake_ns(history, until_ns) - awake_ns(history, since_ns), 0)
+    return spread

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -16,12 +18,11 @@ from reports.series import survival
 from reports.words import count, duration, plural, quantity
 
 _LEAST_AGE_NS = 1e5
+_ALL = "series-0"
 _STYLES = ("series-1", "series-2", "series-3", "series-4", "series-5", "series-6")
-_AXES = {
-    "ns": "time",
-    "ratio": "share",
-    "versions": "versions",
-}
+_LEAST_X_NS = 1e4
+_MOST_READ = 4
+"""Lines of a chart that its reading speaks of."""
 
 
 def staleness_curves(history: History, contract: Contract, known: Ages) -> tuple[Chart, ...]:
@@ -84,41 +85,122 @@ def _ccdf(phase: str, lo: Column, hi: Column, promise: tuple[int, str] | None) -
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How curves of one name are drawn and read.
+
+    Attributes:
+        title, x_label, y_label: for people.
+        tail: whether y falls from 1 towards rare cases, and is drawn in powers.
+        counted: what the shares are of, in the words that follow "1 %".
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    tail: bool
+    counted: str
+
+
+_KINDS = {
+    "staleness-lo": Kind(
+        "Certain age per node", "age", "share of reads older than that", tail=True, counted="of reads older than"
+    ),
+    "staleness-hi": Kind(
+        "Possible age per node", "age", "share of reads older than that", tail=True, counted="of reads older than"
+    ),
+    "coherence-lag-certain": Kind(
+        "Lag per node, at least", "lag", "share of writes missing for longer", tail=True, counted="of writes missing for over"
+    ),
+    "coherence-lag-possible": Kind(
+        "Lag per node, at most", "lag", "share of writes missing for longer", tail=True, counted="of writes missing for over"
+    ),
+    "t-visibility": Kind(
+        "Visibility of writes",
+        "time since the write was acknowledged",
+        "share of reads that found it",
+        tail=False,
+        counted="found",
+    ),
+    "bound-coverage": Kind(
+        "How closely bounds were probed",
+        "time past the bound",
+        "share of writes seen fresh by then",
+        tail=False,
+        counted="seen fresh",
+    ),
+}
+_RARE = 0.01
+
+
 def checker_curves(curves: tuple[Curve, ...]) -> tuple[Chart, ...]:
-    """One chart per name of the checkers' curves, one line per scope."""
-    drawable = sorted((curve for curve in curves if len(curve.x) > 1), key=lambda curve: curve.name)
-    return tuple(_of_curves(name, tuple(group)) for name, group in groupby(drawable, key=lambda curve: curve.name))
+    """One chart per name of the checkers' curves, one line per scope; the known names first."""
+    known = list(_KINDS)
+    drawable = [curve for curve in curves if len(curve.x) > 1]
+    drawable.sort(key=lambda curve: (known.index(curve.name) if curve.name in known else len(known), curve.name))
+    scopes = sorted({curve.scope for curve in drawable if curve.scope})
+    styles = {scope: _STYLES[number % len(_STYLES)] for number, scope in enumerate(scopes)} | {"": _ALL}
+    return tuple(_of_curves(name, tuple(group), styles) for name, group in groupby(drawable, key=lambda curve: curve.name))
 
 
-def _of_curves(name: str, curves: tuple[Curve, ...]) -> Chart:
+def _of_curves(name: str, curves: tuple[Curve, ...], style_of: Mapping[str, str]) -> Chart:
     first = curves[0]
+    kind = _KINDS.get(name) or Kind(name.replace("-", " "), first.x_unit, first.y_unit, tail=False, counted="")
     xs, ys = ([np.array(axis, dtype=float) for axis in axes] for axes in ([c.x for c in curves], [c.y for c in curves]))
-    in_powers = first.x_unit == "ns" and max(float(x.max()) for x in xs) > 0
-    x_scale = log_scale(xs, "ns", least=1e4, zero=any((x <= 0).any() for x in xs)) if in_powers else zero_scale(xs, first.x_unit)
-    y_scale = Scale(0.0, 1.0, "share") if first.y_unit == "ratio" else zero_scale(ys, first.y_unit)
+    shares = first.y_unit == "ratio"
+    in_powers = first.x_unit == "ns" and any((x > 0).any() for x in xs)
+    zero = any((x <= 0).any() for x in xs)
+    x_scale = log_scale(xs, "ns", least=_LEAST_X_NS, zero=zero) if in_powers else zero_scale(xs, first.x_unit)
+    if kind.tail:
+        y_scale = replace(log_scale(ys, "share", least=1e-7), high=1.0)
+    else:
+        y_scale = Scale(0.0, 1.0, "share") if shares else zero_scale(ys, first.y_unit)
     x_ticks, y_ticks = x_scale.ticks(5), y_scale.ticks()
-    styles = [_STYLES[number % len(_STYLES)] for number in range(len(curves))]
-    lines = [polyline(x_scale.at(x), y_scale.at(y), f"line {style}") for x, y, style in zip(xs, ys, styles, strict=True)]
-    reading = " ".join(_last_point(curve) for curve in curves[:4])
+    styles = [style_of[curve.scope] for curve in curves]
+    lines = []
+    for x, y, style in zip(xs, ys, styles, strict=True):
+        drawn = np.where(y > 0, y_scale.at(y), np.nan) if kind.tail else y_scale.at(y)
+        lines.append(polyline(x_scale.at(x), drawn, f"line {style}"))
+    say = _rare if kind.tail else _nearly_all if shares else _ends
+    reading = "; ".join(say(curve, kind) for curve in curves[:_MOST_READ]) + "."
     return Chart(
         name=f"curve-{name}",
-        title=name.replace("-", " "),
+        title=kind.title,
         reading=reading,
-        described=f"{name}: {plural(len(curves), 'line')}. " + reading,
-        x_label=_AXES.get(first.x_unit, first.x_unit),
-        y_label=_AXES.get(first.y_unit, first.y_unit),
+        described=f"{kind.title}: {plural(len(curves), 'line')}; {kind.y_label} against {kind.x_label}. " + reading,
+        x_label=kind.x_label,
+        y_label=kind.y_label,
         x_ticks=x_ticks,
         y_ticks=y_ticks,
         marks=joined([grid(y_ticks, x_ticks), *lines]),
-        keys=tuple(Key(style, curve.scope or "all") for style, curve in zip(styles, curves, strict=True)),
+        keys=tuple(Key(style, curve.scope or "all nodes") for style, curve in zip(styles, curves, strict=True)),
         height=220,
     )
 
 
-def _last_point(curve: Curve) -> str:
-    """Where a curve ends, as a sentence."""
-    scope = f"{curve.scope}: " if curve.scope else ""
-    return f"{scope}{quantity(curve.y[-1], curve.y_unit)} at {quantity(curve.x[-1], curve.x_unit)}."
+def _rare(curve: Curve, kind: Kind) -> str:
+    """Where a falling curve passes one in a hundred, in words."""
+    scope = curve.scope or "all nodes"
+    for x, y in zip(curve.x, curve.y, strict=True):
+        if y <= _RARE:
+            at_most = quantity(x, curve.x_unit)
+            return f"{scope}: at most 1 % {kind.counted} {at_most}"
+    return f"{scope}: still {quantity(curve.y[-1], curve.y_unit)} {kind.counted} {quantity(curve.x[-1], curve.x_unit)}"
+
+
+def _nearly_all(curve: Curve, kind: Kind) -> str:
+    """Where a rising share passes 99 in a hundred, in words."""
+    scope = curve.scope or "all nodes"
+    for x, y in zip(curve.x, curve.y, strict=True):
+        if y >= 1 - _RARE:
+            return f"{scope}: 99 % {kind.counted} from {quantity(x, curve.x_unit)} on"
+    return f"{scope}: {quantity(curve.y[-1], curve.y_unit)} {kind.counted} at {quantity(curve.x[-1], curve.x_unit)}"
+
+
+def _ends(curve: Curve, kind: Kind) -> str:
+    """Where a curve begins and ends, in words."""
+    ends = (f"{quantity(curve.y[at], curve.y_unit)} at {quantity(curve.x[at], curve.x_unit)}" for at in (0, -1))
+    return f"{curve.scope or kind.title}: {', '.join(ends)}"
 
 
 def data_table(curves: tuple[Curve, ...], most: int = 12) -> tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]:

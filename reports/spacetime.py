@@ -4,7 +4,8 @@ An operation is the bar on its session's lane from call to return; an arrow goes
 comes back. When within the bar the node acted nobody knows; the arrows meet the node's lane in its middle.
 
 Distances in time are true to one scale, with two exceptions. A stretch too long for it is drawn shorter, broken by two waves and
-with its length written beside it; one too short is drawn just long enough for the order of its events to show. Every turn of the time axis is labelled, so no length needs to be measured.
+with its length written beside it; one too short is drawn just long enough for the order of its events to show. The turns of the
+time axis are labelled, so no length needs to be measured.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measures as tables: phases or nodes down, measures across."""
+"""Measures as tables: phases down and measures across, or measures down and nodes across."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ class Pivot:
 def by_phase(measures: Iterable[tuple[str, Measure]]) -> Pivot:
     """What was measured of answers and their times, one row per phase."""
     chosen = [m for checker, m in measures if checker == "availability" and not m.scope]
-    return _pivot([(m.phase or "whole run", m) for m in chosen])
+    return _pivot([(m.phase or "whole run", m.name, m) for m in chosen], tuple(dict.fromkeys(m.name for m in chosen)))
 
 
 def by_node(measures: Iterable[tuple[str, Measure]], nodes: Sequence[str]) -> Pivot:
-    """What was measured per node, one row per node and phase."""
+    """What was measured per node, one column per node."""
     chosen = [m for _, m in measures if m.scope in nodes]
-    chosen.sort(key=lambda m: nodes.index(m.scope))
-    return _pivot([(f"{m.scope}, {m.phase}" if m.phase else m.scope, m) for m in chosen])
+    cells = [(f"{m.name}, {m.phase}" if m.phase else m.name, m.scope, m) for m in chosen]
+    return _pivot(cells, tuple(node for node in nodes if any(m.scope == node for m in chosen)))
 
 
-def _pivot(measures: Sequence[tuple[str, Measure]]) -> Pivot:
-    columns = tuple(dict.fromkeys(m.name for _, m in measures))
+def _pivot(measures: Sequence[tuple[str, str, Measure]], columns: tuple[str, ...]) -> Pivot:
+    """A table of (row, column, measure)."""
     rows: dict[str, dict[str, Measure]] = {}
-    for heading, m in measures:
-        rows.setdefault(heading, {})[m.name] = m
+    for heading, column, m in measures:
+        rows.setdefault(heading, {})[column] = m
     return Pivot(columns, tuple((heading, _cells(row, columns)) for heading, row in rows.items()))
 
 

@@ -117,9 +117,16 @@ def quantity(value: float | None, unit: str) -> str:
     if unit == "ns":
         return duration(value)
     if unit == "ratio":
-        return f"{value * 100:.5g} %" if value == 0 or value >= 1e-4 else f"{value:.2e}"  # noqa: PLR2004  # below, % has too many zeros
+        return _share(value)
     number = count(value) if float(value).is_integer() else f"{value:,.4g}"
     return number if unit in ("count", "") else f"{number} {unit}"
+
+
+def _share(value: float) -> str:
+    """A share in percent: more digits near the whole, where they are nines; powers of ten where it is very small."""
+    if 0 < value < 1e-4:  # noqa: PLR2004  # 0.01 %
+        return f"{value:.2e}"
+    return f"{value * 100:.5g} %" if value > 0.9 else f"{value * 100:.3g} %"  # noqa: PLR2004  # one nine
 
 
 def interval(low: float | None, high: float | None, unit: str) -> str:

@@ -225,7 +225,7 @@ def results(run: History) -> tuple[Result, ...]:
     )
     x = np.geomspace(1 * MS, 3 * SECOND, 40)
     curves = tuple(
-        Curve("coherence-lag", node, tuple(x), tuple(np.exp(-x / (20 * MS * (1 + 30 * number)))), "ns", "ratio")
+        Curve("coherence-lag-certain", node, tuple(x), tuple(np.exp(-x / (20 * MS * (1 + 30 * number)))), "ns", "ratio")
         for number, node in enumerate(NODES)
     )
     visible = Curve("t-visibility", "", tuple(x), tuple(1 - 0.4 * np.exp(-x / (200 * MS))), "ns", "ratio")
