@@ -182,7 +182,7 @@ class History:
     end_ns: int = 0
     settled_ns: int | None = None
     complete: bool = True
-    _derived: dict[Callable[[History], Any], Any] = field(default_factory=dict, repr=False)
+    _derived: dict[Callable[[History], Any], Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         missing = COLUMNS.keys() - self.columns.keys()

@@ -156,9 +156,18 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer: an outcome, and every clause and piece of evidence behind it."""
+    """The answer: an outcome, and every clause and piece of evidence behind it.
+
+    Attributes:
+        outcome: pass, violated or inconclusive.
+        why: the clause or the evidence that decided it, in one sentence.
+        clauses: every promise, in the order of the contract.
+        adequacy: what the run exercised.
+        noted: findings that no clause promises against.
+    """
 
     outcome: Outcome
     why: str
     clauses: tuple[Clause, ...]
     adequacy: tuple[Evidence, ...]
+    noted: tuple[Finding, ...] = ()

@@ -1,18 +1,20 @@
 """Adequacy: what a run must have exercised before its silence means anything. Judged apart from the promises.
 
-Each piece of evidence says what was needed and what was seen. One that is not enough makes the run inconclusive, whatever the clauses
-say, unless one of them is violated: a counterexample needs no sample.
+Each piece of evidence says what was needed and what was seen. One that is not enough makes the run inconclusive, whatever the
+clauses say, unless one of them is violated: a counterexample needs no sample.
 
-==================  ================================================================================================================
+==================  ==========================================================================================================
 ``reads``           enough reads that could have seen a violation (``JudgedReads.revealing``)
 ``success-rate``    operations outside of faults mostly succeed: what fails shows nothing
 ``fault <kind>``    one for each fault of the plan: enough episodes, every one of them proven
-``coverage``        (key, node) pairs read after an acknowledged write of the key, over keys written and nodes read from; and, for
-                    the reader, how many of the (key, node, age) cells, with the age since the latest acknowledged write in decades
-``settled``         writing stopped, all faults were healed, and the fleet was probed: where convergence or lost writes are promised
+``crashes``         no node's process ended by itself
+``coverage``        (key, node) pairs read after an acknowledged write of the key, over keys written and nodes read from; and,
+                    for the reader, how many of the (key, node, age) cells: the age since that write, in decades
+``settled``         writing stopped, all faults were healed, and the fleet was probed: where the contract promises what only
+                    that shows, convergence and lost writes
 ``complete``        the run came to its own end
 ``stalls``          the harness itself stood still for a small part of the run only
-==================  ================================================================================================================
+==================  ==========================================================================================================
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ from harness.history import Episode, Function, History, Status
 from harness.plan import Plan
 from harness.results import Evidence
 
+CRASH = "crash"
+"""The kind of an episode that no fault of the plan made: a node's process ended by itself."""
+
 MAX_STALLED = 0.05
 """The share of a run's time that the harness may stand still."""
 
@@ -36,8 +41,9 @@ def adequacy(plan: Plan, history: History, reads: JudgedReads) -> tuple[Evidence
     """All evidence that a verdict on ``history`` needs."""
     evidence = [_reads(plan, reads), _success_rate(plan, history)]
     evidence += [_fault(plan, index, history.episodes) for index in range(len(plan.faults))]
-    evidence.append(_coverage(plan, history, reads))
-    if plan.contract.converges_within is not None or plan.contract.lost_writes is not None:
+    evidence += [_crashes(history), _coverage(plan, history, reads)]
+    contract = plan.contract
+    if contract.converges_within is not None or contract.lost_writes is not None or contract.misses == "loss":
         evidence.append(_settled(history))
     return (*evidence, _complete(history), _stalls(history))
 
@@ -61,7 +67,9 @@ def _success_rate(plan: Plan, history: History) -> Evidence:
     enough = n > 0 and ok >= needed * n
     why = ""
     if not enough:
-        why = f"only {ok / n:.1%} of the operations outside of faults succeeded" if n else "no operation was made outside of faults"
+        why = (
+            f"only {ok / n:.1%} of the operations outside of faults succeeded" if n else "no operation was made outside of faults"
+        )
     return Evidence(
         "success-rate",
         needed=f"{needed:.0%} of operations outside of faults",
@@ -84,7 +92,9 @@ def _fault(plan: Plan, index: int, episodes: tuple[Episode, ...]) -> Evidence:
         more = len(unproven) - _SHOWN_EPISODES
         why = shown + (f"; and {more} more" if more > 0 else "")
     elif proven < needed:
-        why = f"{name} struck {proven} of {needed} times" if mine else f"{name} never struck: the run was too short for an episode"
+        why = (
+            f"{name} struck {proven} of {needed} times" if mine else f"{name} never struck: the run was too short for an episode"
+        )
     return Evidence(
         name,
         needed=f"at least {needed} proven episode{'' if needed == 1 else 's'}, and none unproven",
@@ -98,6 +108,18 @@ def _unproven(episode: Episode) -> str:
     state = "was never applied" if episode.applied_ns is None else "was applied, but its effect was not seen"
     reason = f" ({'; '.join(episode.evidence)})" if episode.evidence else ""
     return f"the {episode.kind} of {', '.join(episode.targets)} at {format_duration(episode.intended_ns)} {state}{reason}"
+
+
+def _crashes(history: History) -> Evidence:
+    crashes = [episode for episode in history.episodes if episode.kind == CRASH]
+    shown = [f"{', '.join(episode.nodes)} at {format_duration(episode.intended_ns)}" for episode in crashes[:_SHOWN_EPISODES]]
+    return Evidence(
+        "crashes",
+        needed="every node runs until a fault or the end of the run stops it",
+        seen=f"{len(crashes)} ended by themselves" if crashes else "all did",
+        enough=not crashes,
+        why=f"a node's process ended by itself, so this is not the run that was planned: {'; '.join(shown)}" if crashes else "",
+    )
 
 
 def _coverage(plan: Plan, history: History, reads: JudgedReads) -> Evidence:
@@ -115,7 +137,9 @@ def _coverage(plan: Plan, history: History, reads: JudgedReads) -> Evidence:
     return Evidence(
         "coverage",
         needed=f"{needed:.0%} of (key, node) pairs read after a write",
-        seen=f"{pairs:,} of {possible:,} pairs; {visited:,} of {cells:,} (key, node, age) cells" if possible else "nothing was written",
+        seen=f"{pairs:,} of {possible:,} pairs; {visited:,} of {cells:,} (key, node, age) cells"
+        if possible
+        else "nothing was written",
         enough=enough,
         why="" if enough else f"only {pairs:,} of {possible:,} (key, node) pairs were read after an acknowledged write",
     )
@@ -128,7 +152,9 @@ def _settled(history: History) -> Evidence:
         needed="writes stop, faults heal, every key is probed at every node",
         seen="never" if settled is None else f"from {format_duration(settled)} on",
         enough=settled is not None,
-        why="" if settled is not None else "the run ended before the fleet could settle, so nothing is known of convergence and lost writes",
+        why=""
+        if settled is not None
+        else "the run ended before the fleet could settle, so nothing is known of convergence and lost writes",
     )
 
 
@@ -151,7 +177,9 @@ def _stalls(history: History) -> Evidence:
         needed=f"the harness stands still for at most {MAX_STALLED:.0%} of the run",
         seen=f"{format_duration(still)} in {len(history.stalls)} stalls ({share:.1%})" if history.stalls else "none",
         enough=enough,
-        why="" if enough else f"the harness itself stood still for {share:.0%} of the run: this machine is too busy for this plan",
+        why=""
+        if enough
+        else f"the harness itself stood still for {share:.0%} of the run: this machine is too busy for this plan",
     )
 
 

@@ -2,17 +2,17 @@
 
 ``read_history(path)`` takes a run directory, or a file by its suffix:
 
-=============================  ====================================================================================================
+=============================  =============================================================================================
 a directory                    a run directory; also one whose run was killed
 ``.parquet``                   a ``history.parquet`` of ours, or a table of operations
 ``.csv``                       a table of operations with a header line
 ``.jsonl``, ``.ndjson``        a table of operations, one JSON object a line
 ``.edn``                       a Jepsen history (``harness.imports.jepsen``)
-=============================  ====================================================================================================
+=============================  =============================================================================================
 
 A table of operations has one row per operation on one key, in any order, and these columns:
 
-===============  =========  =======================================================================================================
+===============  =========  =============================================================================================
 ``process``      required   who asked; one operation at a time, so its operations must not overlap
 ``key``          required   which register
 ``op``           required   ``r`` or ``read``, ``w`` or ``write``, ``d`` or ``delete``
@@ -22,7 +22,7 @@ A table of operations has one row per operation on one key, in any order, and th
 ``return_ns``    required   when it returned; empty if nobody knows whether it took effect (a time-out)
 ``version``                 the place of the value in its key's order, from 1; 0 or empty is the initial value. With this column
                             all checks that compare versions apply; without it, values are only told apart
-``status``                  ``ok``, ``fail`` (certainly did not take effect) or ``info`` (nobody knows); else told by ``return_ns``
+``status``                  ``ok``, ``fail`` (certainly took no effect) or ``info`` (nobody knows); else told by ``return_ns``
 ``seen``                    what an ok read found: ``hit``, ``miss`` (nothing known) or ``absent`` (the source has none);
                             ``hit`` if it is not given
 ``session``                 whose guarantees hold across processes; the process if it is not given
@@ -33,10 +33,10 @@ A table of operations has one row per operation on one key, in any order, and th
 ``group``                   a number that the operations of one probe round share
 ``workload``                the name of the workload that the operation belongs to
 ``error``                   what went wrong, for ``fail`` and ``info``
-===============  =========  =======================================================================================================
+===============  =========  =============================================================================================
 
-A process that goes on after an operation nobody knows the end of goes on under a new identity, as a session of ours does. Times are
-moved so that the first call is at 0. The op id of an operation is the number of its row, from 0.
+A process that goes on after an operation whose end nobody knows goes on under a new identity, as a session of ours does. Times
+are moved so that the first call is at 0. The op id of an operation is the number of its row, from 0.
 """
 
 from __future__ import annotations
@@ -48,8 +48,7 @@ from harness.history import History
 from harness.imports.jepsen import read_jepsen
 from harness.imports.lines import read_csv, read_jsonl
 from harness.imports.operations import Source, history_of
-from harness.store import RunDirectory
-from harness.store import parquet
+from harness.store import RunDirectory, parquet
 
 _SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson", ".edn")
 

@@ -1,12 +1,12 @@
 """Jepsen's ``history.edn``: one map per event, in one vector or list or one after the other.
 
 An operation is two events of one process, ``:invoke`` and then ``:ok``, ``:fail`` or ``:info``; one that never completes is
-``info``. ``:f`` is ``:read`` or ``:write``; a key is the first part of a ``[key value]`` pair where every value is one (as
-``jepsen.independent`` writes them), else there is one register. Times are ``:time`` in ns, or where an event has none the numbers of
-the events. A register starts at 0 or ``nil``.
+``:info``. ``:f`` is ``:read`` or ``:write``. A key is the first part of a ``[key value]`` pair where the value of every call is
+one (as ``jepsen.independent`` writes them), else there is one register. Times are ``:time`` in ns, or the numbers of the events
+where they have none. A register starts at 0 or ``nil``.
 
-What Jepsen's own checkers leave out is left out: operations of the nemesis, reads without an answer, and ok reads of ``nil``, which
-say that the client does not know. Values that are written twice are told apart by nothing, so there is no version order.
+What Jepsen's own checkers leave out is left out: operations of the nemesis, reads without an answer, and ok reads of ``nil``: the
+client does not know. Values that were written twice are told apart by nothing, so there is no version order.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from harness.imports.operations import Source, history_of
 _TYPES = ("invoke", "ok", "fail", "info")
 _FUNCTIONS = ("read", "write")
 _ONE_KEY = "register"
+_MAX_ERROR = 200
 
 
 @dataclass(slots=True)
@@ -46,8 +47,7 @@ def read_jepsen(path: Path) -> History:
     except UnicodeDecodeError:
         raise HistoryError("this is not a text file", where=str(path), fix="a Jepsen history is EDN text in UTF-8") from None
     events = _events(text, str(path))
-    keyed = bool(events) and all(_is_pair(event.value) for event in events if event.value is not None)
-    keyed = keyed and any(event.value is not None for event in events)
+    keyed = all(_is_pair(event.value) for event in events if event.type == "invoke")
     rows = _Operations(str(path), keyed=keyed)
     for event in events:
         rows.add(event)
@@ -75,14 +75,16 @@ def _events(text: str, source: str) -> list[_Event]:
                 f"the operation {_shown(function)} is not supported",
                 where=where,
                 why="only registers are: every :f should be :read or :write",
-                fix="histories with compare-and-set, transactions or other data types need a checker of their own, such as Knossos or Elle",
+                fix="compare-and-set, transactions and other data types need a checker of their own, such as Knossos or Elle",
             )
         time = record.get("time")
         if timed is None:
             timed = time is not None
         if timed != (time is not None) or isinstance(time, bool) or not isinstance(time, int | None):
             raise HistoryError("either all events have a :time in ns, or none", where=where)
-        events.append(_Event(line, number if time is None else time, process, kind, function, record.get("value"), record.get("error")))
+        events.append(
+            _Event(line, number if time is None else time, process, kind, function, record.get("value"), record.get("error"))
+        )
     if not events:
         raise HistoryError("the history holds no operation of a client", where=source)
     return events
@@ -127,16 +129,19 @@ class _Operations:
         for begun in self.open.values():
             self._put(begun, None)
         if not self.rows:
-            raise HistoryError("the history holds no operation that says anything", where=self.source, why="every read is unknown")
+            raise HistoryError(
+                "the history holds no operation that says anything", where=self.source, why="every read is unknown"
+            )
         columns = zip(*self.rows, strict=True)
         return pa.table({name: pa.array(column, kind) for (name, kind), column in zip(_SCHEMA, columns, strict=True)})
 
     def _put(self, begun: _Event, ended: _Event | None) -> None:
         status = "info" if ended is None else ended.type
-        source = begun if begun.function == "write" or ended is None else ended
-        key, value = self._split(source)
-        if begun.function == "read" and (status != "ok" or value is None):
-            return
+        key, value = self._split(begun)
+        if begun.function == "read":
+            value = None if ended is None or status != "ok" else self._split(ended)[1]
+            if value is None:
+                return
         self.lines.append(begun.line)
         self.rows.append(
             (
@@ -145,17 +150,23 @@ class _Operations:
                 begun.function,
                 _text(value),
                 begun.time_ns,
-                None if status == "info" or ended is None else ended.time_ns,
+                None if ended is None or status == "info" else ended.time_ns,
                 status,
-                None if ended is None or ended.error is None else _text(ended.error)[:200],
+                None if ended is None or ended.error is None else _text(ended.error)[:_MAX_ERROR],
             )
         )
 
     def _split(self, event: _Event) -> tuple[str, Any]:
+        """The key and the value that an event is about."""
         if not self.keyed:
             return _ONE_KEY, event.value
         if event.value is None:
             return "", None
+        if not _is_pair(event.value):
+            raise HistoryError(
+                f"{_text(event.value)} is no [key value] pair, but the values of all calls are",
+                where=f"{self.source}:{event.line}",
+            )
         return _text(event.value[0]), event.value[1]
 
 
@@ -180,4 +191,9 @@ def _shown(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else _shown(value)
+    """A value in one line, the same for equal values."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return f"[{' '.join(_text(item) for item in value)}]"
+    return _shown(value)

@@ -1,7 +1,7 @@
 """Tables of operations as text: CSV and JSON lines.
 
-pyarrow reads whole files at once and fast, but says poorly what is wrong with one. So when it refuses a file, or may have been too
-lenient with it, the file is read again, line by line, for the first line that cannot be.
+pyarrow reads whole files at once and fast, but says poorly what is wrong with one. So when it refuses a file, the file is read
+again, line by line, for the first line that cannot be.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def _text(path: Path) -> Iterator[str]:
         try:
             yield from file
         except UnicodeDecodeError as error:
-            raise HistoryError("this is not a text file", where=str(path), why=str(error), fix="it should be text in UTF-8") from None
+            raise HistoryError(
+                "this is not a text file", where=str(path), why=str(error), fix="it should be text in UTF-8"
+            ) from None
 
 
 def _header(path: Path) -> list[str]:
@@ -112,7 +114,9 @@ def _find_broken_cell(path: Path, header: list[str]) -> None:
             continue
         if len(cells) != len(header):
             raise HistoryError(
-                f"the line has {len(cells)} of {len(header)} values" if len(cells) < len(header) else "the line has too many values",
+                f"the line has {len(cells)} of {len(header)} values"
+                if len(cells) < len(header)
+                else "the line has too many values",
                 where=f"{path}:{reader.line_num}",
                 fix="the columns are " + ", ".join(header),
             )
@@ -147,7 +151,7 @@ def _json_table(path: Path) -> pa.Table | None:
 
 def _peek(path: Path) -> dict[str, pa.DataType] | None:
     """The columns in the first lines of ``path``, with their types; None if those differ from line to line or are no scalars."""
-    types: dict[str, pa.DataType | None] = {}
+    types: dict[str, pa.DataType] = {}
     for line in islice(_text(path), _PEEK):
         try:
             record = json.loads(line)
@@ -156,14 +160,15 @@ def _peek(path: Path) -> dict[str, pa.DataType] | None:
         if not isinstance(record, dict):
             return None
         for name, value in record.items():
-            if value is None:
-                types.setdefault(name, None)
-                continue
-            found = _SCALARS.get(type(value))
-            if found is None or (types.get(name) or found) != found:
+            found = pa.null() if value is None else _SCALARS.get(type(value))
+            before = types.setdefault(name, found)
+            if found is None or (before != found and pa.null() not in (before, found)):
                 return None
-            types[name] = found
-    return {name: found or (pa.int64() if name in NUMBERS else pa.string()) for name, found in types.items()}
+            types[name] = found if before == pa.null() else before
+    if not types.keys() <= {*NAMES, *NUMBERS} or any(types.get(name, pa.null()) == pa.string() for name in NUMBERS):
+        return None
+    wanted = {name: pa.int64() if name in NUMBERS else pa.string() for name in types}
+    return {name: wanted[name] if found == pa.null() else found for name, found in types.items()}
 
 
 def _json_table_by_line(path: Path) -> pa.Table:
@@ -181,7 +186,9 @@ def _json_table_by_line(path: Path) -> pa.Table:
             what = "this line is no JSON" if whole else "the last line is cut off"
             raise HistoryError(what, where=where, why=str(error), fix="" if whole else "copy the file again") from None
         if not isinstance(record, dict):
-            raise HistoryError("a line should be one JSON object", where=where, fix='like {"process": 0, "key": "x", "op": "r", ...}')
+            raise HistoryError(
+                "a line should be one JSON object", where=where, fix='like {"process": 0, "key": "x", "op": "r", ...}'
+            )
         if not record.keys() <= columns.keys():
             check_columns([*columns, *(name for name in record if name not in columns)] if columns else list(record), where)
             for name in record.keys() - columns.keys():
@@ -189,6 +196,8 @@ def _json_table_by_line(path: Path) -> pa.Table:
         for name, cells in columns.items():
             cells.append(_cell(name, record.get(name), where))
         rows += 1
+    if rows == 0:
+        raise HistoryError("the history holds no operation", where=str(path))
     return pa.table({name: pa.array(cells, pa.int64() if name in NUMBERS else pa.string()) for name, cells in columns.items()})
 
 

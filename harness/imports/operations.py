@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +17,7 @@ REQUIRED = ("process", "key", "op", "value", "call_ns", "return_ns")
 NUMBERS = ("call_ns", "return_ns", "due_ns", "version", "group", "epoch")
 NAMES = ("process", "key", "op", "value", "status", "seen", "session", "node", "server", "workload", "error")
 
-_FUNCTIONS = {
+_FUNCTIONS: Mapping[str, int] = {
     "r": Function.READ,
     "read": Function.READ,
     "w": Function.WRITE,
@@ -26,8 +25,9 @@ _FUNCTIONS = {
     "d": Function.DELETE,
     "delete": Function.DELETE,
 }
-_STATUSES = {status.name.lower(): status for status in Status}
-_SEEN = {"hit": Seen.HIT, "miss": Seen.MISS, "absent": Seen.ABSENT}
+_STATUSES: Mapping[str, int] = {status.name.lower(): status for status in Status}
+_SEEN: Mapping[str, int] = {"hit": Seen.HIT, "miss": Seen.MISS, "absent": Seen.ABSENT}
+_UNSTATED = -1
 _INITIAL = ("", "0")
 
 
@@ -86,7 +86,7 @@ def history_of(table: pa.Table, source: Source) -> History:
     server, nodes = rows.more_names("server", nodes)
     workload, workloads = rows.names("workload", "history")
     error, errors = rows.more_names("error", ())
-    sent, found = _versions(rows, function, status, key)
+    sent, found = _versions(rows, function, key)
     seen = _seen(rows, function, status)
     hit = seen == Seen.HIT
 
@@ -189,17 +189,17 @@ class _Rows:
         moved = np.array([-1 if text == "" else place.setdefault(text, len(place)) for text in dictionary] + [-1])
         return moved[codes], tuple(place)
 
-    def choice(self, name: str, choices: dict[str, Any]) -> Column:
-        """Per row one of ``choices`` by its name."""
+    def choice(self, name: str, choices: Mapping[str, int], empty: int | None = None) -> Column:
+        """Per row one of ``choices`` by its name; ``empty`` where there is none, if that may be."""
         codes, dictionary = self._encode(name)
-        _refuse(self.source, codes < 0, f'"{name}" is empty')
-        meaning = np.zeros(len(dictionary), np.int64)
+        if empty is None:
+            _refuse(self.source, codes < 0, f'"{name}" is empty')
+        meaning = [choices.get(text) for text in dictionary]
         for index, text in enumerate(dictionary):
-            if text.strip().lower() not in choices:
+            if meaning[index] is None:
                 row = int(np.flatnonzero(codes == index)[0])
                 raise self.source.error(row, f'"{text}" is no {name}', fix=suggestion(text, choices))
-            meaning[index] = choices[text.strip().lower()]
-        return meaning[codes]
+        return np.array([*meaning, empty or 0], np.int64)[codes]
 
     def values(self) -> tuple[Column, list[str]]:
         """Per row an index into the texts in ``value``; -1 where it is empty."""
@@ -225,45 +225,67 @@ def _statuses(rows: _Rows, back: Column) -> Column:
     told: Column = np.where(back == NEVER, Status.INFO, Status.OK)
     if not rows.has("status"):
         return told
-    stated = ~rows.missing("status")
-    status = np.where(stated, rows.choice("status", {**_STATUSES, "": Status.OK}) if stated.any() else Status.OK, told)
-    _refuse(rows.source, (status == Status.OK) & (back == NEVER), "an ok operation needs a return_ns")
-    # What failed took no effect, whenever that was known.
-    _refuse(rows.source, (status == Status.FAIL) & (back == NEVER), "a failed operation needs a return_ns")
+    stated = rows.choice("status", _STATUSES, _UNSTATED)
+    status = np.where(stated == _UNSTATED, told, stated)
+    for ended in (Status.OK, Status.FAIL):
+        _refuse(
+            rows.source, (status == ended) & (back == NEVER), f'an operation with status "{ended.name.lower()}" needs a return_ns'
+        )
     return status
 
 
 def _seen(rows: _Rows, function: Column, status: Column) -> Column:
     """Per row what an ok read found."""
-    found = np.full(len(rows), int(Seen.HIT))
-    if rows.has("seen"):
-        codes, dictionary = rows.more_names("seen", ())
-        meaning = np.array([*(_SEEN.get(name, -1) for name in dictionary), Seen.HIT])
-        wrong = np.flatnonzero(meaning[codes] < 0)
-        if len(wrong):
-            name = dictionary[codes[wrong[0]]]
-            raise rows.source.error(int(wrong[0]), f'"{name}" is nothing a read can have seen', fix=suggestion(name, _SEEN))
-        found = meaning[codes]
+    found = rows.choice("seen", _SEEN, Seen.HIT) if rows.has("seen") else np.full(len(rows), int(Seen.HIT))
     return np.where((function == Function.READ) & (status == Status.OK), found, Seen.NOTHING)
 
 
-def _versions(rows: _Rows, function: Column, status: Column, key: Column) -> tuple[Column, Column]:
+def _versions(rows: _Rows, function: Column, key: Column) -> tuple[Column, Column]:
     """Per row the version written (-1 for reads), and the version found (-1 for writes)."""
     wrote = function != Function.READ
     if rows.has("version"):
         version = rows.number("version", 0)
         _refuse(rows.source, version < 0, "a version is a whole number from 1, or 0 for the initial value")
-        _refuse(rows.source, wrote & (version == 0), 'a write needs a version of its own, from 1; without an order leave "version" out')
-    else:
-        codes, dictionary = rows.values()
-        initial = np.array([text in _INITIAL for text in dictionary] + [True])[codes]
         _refuse(
-            rows.source, (function == Function.WRITE) & rows.missing("value"), "the write has no value",
+            rows.source,
+            wrote & (version == 0),
+            'a write needs a version of its own, from 1; without an order leave "version" out',
+        )
+    else:
+        _refuse(
+            rows.source,
+            (function == Function.WRITE) & rows.missing("value"),
+            "the write has no value",
             fix="a delete is op d",
         )
         # A delete puts the initial value back.
-        version = _dense(key, np.where(initial | (function == Function.DELETE), -1, codes))
+        version = np.where(function == Function.DELETE, 0, _names_of_values(key, *rows.values()))
     return np.where(wrote, version, -1), np.where(wrote, -1, version)
+
+
+def _names_of_values(key: Column, codes: Column, dictionary: list[str]) -> Column:
+    """A number for the value of each row: the value itself where all are whole numbers, so that people find it again."""
+    numbers = _whole_numbers(dictionary)
+    if numbers is not None:
+        return np.append(numbers, 0)[codes]
+    initial = np.array([text in _INITIAL for text in dictionary] + [True])[codes]
+    return _dense(key, np.where(initial, -1, codes))
+
+
+def _whole_numbers(texts: list[str]) -> Column | None:
+    """The numbers that ``texts`` are; None if they are not all numbers from 0, or one is not written as the others are."""
+    column = pa.array(texts, pa.string())
+    try:
+        numbers = column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    found: Column = numbers.to_numpy()
+    if (
+        pc.any(pc.not_equal(numbers.cast(pa.string()), column)).as_py()
+        or not 0 <= found.min(initial=0) <= found.max(initial=0) < NEVER
+    ):
+        return None
+    return found
 
 
 def _dense(key: Column, value: Column) -> Column:
@@ -318,7 +340,7 @@ def _refuse_overlaps(source: Source, order: Column, process: Column, call: Colum
         raise source.error(
             right,
             "two operations of one process overlap",
-            why=f"this one is called at {call[right]} ns, but the one before it, {_place(source, left)}, returns at {back[left]} ns",
+            why=f"it is called at {call[right]} ns, but the one before it, {_place(source, left)}, returns at {back[left]} ns",
             fix="a process asks one thing at a time: give concurrent clients different names",
         )
 

@@ -19,14 +19,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HistoryError, PlanError, StorageError
 from harness.history import History
+from harness.journal import read_journals
 from harness.plan import Plan, load_plan, parse_plan
+from harness.store.epochs import assign_epochs
 from harness.store.files import storage_error, write_text
+from harness.store.logs import read_episodes, read_samples
 from harness.store.parquet import read_history, write_history
 
 _NAME = re.compile(r"\d{8}T\d{6}Z-.+-\d+(\.\d+)?")
@@ -80,10 +84,12 @@ class RunDirectory:
 
     @property
     def plan_file(self) -> Path:
+        """The plan as it was given, with the seed that was used."""
         return self.path / _MARK
 
     @property
     def history_file(self) -> Path:
+        """Where the history stands once the run has come to its end."""
         return self.path / "history.parquet"
 
     @property
@@ -98,6 +104,7 @@ class RunDirectory:
 
     @property
     def environment_file(self) -> Path:
+        """Where ``save_environment`` puts its facts."""
         return self.path / "environment.json"
 
     @property
@@ -138,10 +145,15 @@ class RunDirectory:
         write_history(history, self.history_file)
 
     def load_history(self) -> History:
-        """The run's history, put together from the journals if the run was killed; raises ``HistoryError``."""
+        """The run's history; a killed run's comes from its journals and logs and is not complete. Raises ``HistoryError``."""
         if self.finished:
             return read_history(self.history_file)
-        raise NotImplementedError
+        return replace(self.assemble_history(), complete=False)
+
+    def assemble_history(self) -> History:
+        """The history in the journals, with the epochs and the fault episodes of the logs; raises ``HistoryError``."""
+        history = assign_epochs(read_journals(self.journals), read_samples(self.epoch_log))
+        return replace(history, episodes=read_episodes(self.episode_log))
 
 
 def list_runs(root: Path) -> tuple[RunDirectory, ...]:
@@ -159,7 +171,9 @@ def freeze_plan(text: str, plan: Plan) -> str:
     head, found = re.subn(r"(?m)^[ \t]*seed[ \t]*=[ \t]*[\d_]+", seed, head, count=1)
     frozen = f"# plan {plan.hash}\n" + (head if found else f"{seed}\n{head}") + tables
     if parse_plan(frozen, "plan").hash != plan.hash:
-        raise PlanError("the plan's text is not the plan that is run", why="another part than its seed was changed after it was read")
+        raise PlanError(
+            "the plan's text is not the plan that is run", why="another part than its seed was changed after it was read"
+        )
     return frozen
 
 

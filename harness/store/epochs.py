@@ -36,7 +36,7 @@ def assign_epochs(history: History, samples: Iterable[Sample]) -> History:
             spell = _spell_of(history.call_ns[rows], history.return_ns[rows], times[starts], times[ends])
             epoch[rows] = np.where(spell >= 0, spell + len(epochs), UNKNOWN)
         epochs += spells
-    return replace(history, columns={**history.columns, "epoch": epoch}, epochs=tuple(epochs), _derived={})
+    return replace(history, columns={**history.columns, "epoch": epoch}, epochs=tuple(epochs))
 
 
 def _columns(answers: Iterable[Sample]) -> tuple[Column, Column]:

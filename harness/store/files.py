@@ -52,11 +52,15 @@ def storage_error(error: OSError, path: Path, *, needs: int = 0) -> StorageError
         return StorageError(
             f"there is no room for {path.name}",
             where=str(path.parent),
-            why=f"{error.strerror}; it needs about {_megabytes(needs)}" + (f", {_megabytes(free)} are free" if free is not None else ""),
+            why=f"{error.strerror}; it needs about {_megabytes(needs)}"
+            + (f", {_megabytes(free)} are free" if free is not None else ""),
             fix="make room, then run `anachron check` on the run directory: what was recorded so far is kept",
         )
     return StorageError(
-        f"{path.name} cannot be written", where=str(path.parent), why=error.strerror or str(error), fix="choose another --runs directory"
+        f"{path.name} cannot be written",
+        where=str(path.parent),
+        why=error.strerror or str(error),
+        fix="choose another --runs directory",
     )
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import HistoryError
-from harness.history import COLUMNS, Epoch, Episode, History, Stall
+from harness.history import COLUMNS, Episode, Epoch, History, Stall
 from harness.store.files import write_atomically
 
 SCHEMA_VERSION = 1
@@ -138,7 +138,9 @@ def _column(table: pa.Table, name: str, path: Path) -> Any:
     column = table.column(name)
     wanted = np.dtype(COLUMNS[name])
     if column.null_count or not pa.types.is_integer(column.type) or column.type.to_pandas_dtype() != wanted:
-        raise HistoryError(f'the column "{name}" should hold whole numbers ({wanted})', where=str(path), why=f"it is {column.type}")
+        raise HistoryError(
+            f'the column "{name}" should hold whole numbers ({wanted})', where=str(path), why=f"it is {column.type}"
+        )
     return column.to_numpy()
 
 

@@ -47,7 +47,11 @@ def test_the_same_identity_after_another_one_is_a_new_epoch() -> None:
     samples = [Sample("a", time, name) for time, name in [(0, "r"), (10, "r"), (20, "p"), (30, "p"), (40, "r"), (50, "r")]]
     history = assign_epochs(history_of([(0, 1, 2), (0, 21, 22), (0, 41, 42)]), samples)
     assert history.epoch.tolist() == [0, 1, 2]
-    assert [(epoch.node, epoch.first_ns, epoch.identity) for epoch in history.epochs] == [("a", 0, "r"), ("a", 20, "p"), ("a", 40, "r")]
+    assert [(epoch.node, epoch.first_ns, epoch.identity) for epoch in history.epochs] == [
+        ("a", 0, "r"),
+        ("a", 20, "p"),
+        ("a", 40, "r"),
+    ]
 
 
 def test_silence_alone_is_no_change() -> None:
@@ -63,7 +67,9 @@ def test_nobody_knows_what_was_before_the_first_and_after_the_last_answer() -> N
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 30), st.sampled_from("xyz")), unique_by=lambda s: s[:2], max_size=20),
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 30), st.sampled_from("xyz")), unique_by=lambda s: s[:2], max_size=20
+    ),
     st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30), st.integers(0, 10)), max_size=10),
 )
 def test_two_operations_share_an_epoch_only_if_nothing_changed_between_them(

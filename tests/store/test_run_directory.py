@@ -12,9 +12,19 @@ import numpy as np
 import pytest
 
 from harness.errors import HistoryError, PlanError, StorageError
-from harness.history import COLUMNS, NEVER, Epoch, Episode, History, Stall
+from harness.history import COLUMNS, NEVER, Episode, Epoch, History, Stall
 from harness.plan import Plan, parse_plan
-from harness.store import EpisodeLog, EpochLog, RunDirectory, Sample, list_runs, read_episodes, read_history, read_samples, write_history
+from harness.store import (
+    EpisodeLog,
+    EpochLog,
+    RunDirectory,
+    Sample,
+    list_runs,
+    read_episodes,
+    read_history,
+    read_samples,
+    write_history,
+)
 
 TEXT = """# about this plan
 seed = 7  # any number
@@ -91,7 +101,7 @@ def test_a_truncated_history_is_refused_at_every_length(tmp_path: Path) -> None:
     content = file.read_bytes()
     for length in range(0, len(content), 97):
         file.write_bytes(content[:length])
-        with pytest.raises(HistoryError, match="h.parquet"):
+        with pytest.raises(HistoryError, match=r"h\.parquet"):
             read_history(file)
 
 
@@ -106,7 +116,11 @@ def test_a_newer_schema_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     ("column", "values", "message"),
-    [("node", 1, 'column "node" points outside'), ("call_ns", [9, 8], "order of their calls"), ("seen_key", 7, '"seen_key" points')],
+    [
+        ("node", 1, 'column "node" points outside'),
+        ("call_ns", [9, 8], "order of their calls"),
+        ("seen_key", 7, '"seen_key" points'),
+    ],
 )
 def test_a_history_that_checkers_cannot_rely_on_is_refused(tmp_path: Path, column: str, values: object, message: str) -> None:
     """Rows out of order and indexes that point nowhere are found when the file is read."""

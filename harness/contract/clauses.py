@@ -1,0 +1,171 @@
+"""The contract's clauses of order, convergence and loss, one function a promise; ``harness.contract.bounds`` has the others.
+
+Integrity and order findings fail at one: a single instance is proof. What can only be shown by looking long enough (convergence,
+losses) is met where the fleet was looked at: the plan's coverage says how much of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from harness.contract.ledger import Ledger, settle
+from harness.contract.reads import JudgedReads
+from harness.durations import format_duration
+from harness.history import Column, Function, History, Seen, Status
+from harness.plan import Plan, Reach
+from harness.results import Clause, Finding, Severity
+
+_SCOPES: dict[Reach, tuple[str, ...]] = {
+    "none": (),
+    "sticky": ("sticky",),
+    "same-node": ("sticky", "same-node"),
+    "any-node": ("sticky", "same-node", "cross-node"),
+}
+"""Which findings break a session guarantee of a given reach: the narrower a broken pair, the more promises it breaks."""
+
+_REACHES: dict[Reach, str] = {
+    "none": "",
+    "sticky": "while the session stays at one node",
+    "same-node": "at one node",
+    "any-node": "wherever the session goes",
+}
+_GUARANTEES = {
+    "read_your_writes": "a session reads what it wrote, or newer",
+    "monotonic_reads": "a session never reads older than it has read",
+    "monotonic_writes": "a session's writes appear in their order",
+    "writes_follow_reads": "what a session writes appears after what it had read",
+}
+
+
+def order_clauses(plan: Plan, history: History, reads: JudgedReads, ledger: Ledger) -> Iterator[Clause]:
+    """Integrity, and the promises that one counterexample breaks."""
+    contract = plan.contract
+    yield _integrity(reads, ledger)
+    if contract.linearizable:
+        yield _linearizable(reads, ledger)
+    # Where no key has an order, node_monotonic says nothing that linearizable does not say.
+    if contract.node_monotonic and not (contract.linearizable and not history.ordered.any()):
+        yield _node_monotonic(history, ledger)
+    for guarantee in _GUARANTEES:
+        reach: Reach = getattr(contract.sessions, guarantee)
+        if reach != "none":
+            yield _session(guarantee, reach, history, reads, ledger)
+
+
+def fleet_clauses(plan: Plan, history: History, ledger: Ledger) -> Iterator[Clause]:
+    """The promises about what the fleet comes to: convergence, lost writes."""
+    if plan.contract.converges_within is not None:
+        yield _converges(history, ledger, plan.contract.converges_within)
+    if plan.contract.lost_writes is not None:
+        yield _lost_writes(plan, ledger, "lost_writes", plan.contract.lost_writes)
+    elif plan.contract.misses == "loss":
+        # To call a miss a loss is to promise that there is none.
+        yield _lost_writes(plan, ledger, "misses", 0)
+
+
+def _integrity(reads: JudgedReads, ledger: Ledger) -> Clause:
+    return settle(
+        "integrity",
+        "every value that is read was written to that key, by a write that may have happened, before the read returned",
+        ledger.against(lambda finding: finding.severity == Severity.INTEGRITY),
+        measured=f"{len(reads):,} reads",
+        n=len(reads),
+    )
+
+
+def _linearizable(reads: JudgedReads, ledger: Ledger) -> Clause:
+    undecided = sum(int(measure.value or 0) for measure in ledger.measures("keys-undecided"))
+    missing = f"the search for an order was given up on {undecided} key{'s' if undecided > 1 else ''}" if undecided else ""
+    distances = [
+        f"{symbol} {format_duration(measure.value)}"
+        for symbol, name in (("Δ", "delta-atomicity"), ("Γ", "gamma-atomicity"))
+        for measure in ledger.measures(name)
+        if measure.value is not None
+    ]
+    return settle(
+        "linearizable",
+        "each key is one register: every read returns the latest write",
+        ledger.against(_named("not-linearizable")),
+        measured=", ".join([f"{len(reads):,} reads", *distances]),
+        n=len(reads),
+        missing=missing,
+    )
+
+
+def _node_monotonic(history: History, ledger: Ledger) -> Clause:
+    n = _repeated_reads(history, history.node.astype(np.int64) << 32 | history.epoch.astype(np.int64), history.epoch >= 0)
+    return settle(
+        "node_monotonic",
+        "one node, in one epoch, never goes backwards",
+        ledger.against(_named("node-regress", "late-write")),
+        measured=f"{n:,} reads after another one of their key, node and epoch",
+        n=n,
+        missing="" if n else "no key was read twice at one node in one epoch",
+    )
+
+
+def _session(guarantee: str, reach: Reach, history: History, reads: JudgedReads, ledger: Ledger) -> Clause:
+    scopes, name = _SCOPES[reach], guarantee.replace("_", "-")
+    return settle(
+        f"sessions.{guarantee}",
+        f"{_GUARANTEES[guarantee]}, {_REACHES[reach]}",
+        ledger.against(lambda finding: finding.name == name and finding.scope in scopes),
+        measured=f"{len(reads):,} reads in {len(np.unique(history.session)):,} sessions",
+        n=len(reads),
+    )
+
+
+def _converges(history: History, ledger: Ledger, within_ns: int) -> Clause:
+    whole = [measure for measure in ledger.measures("convergence") if not measure.scope]
+    n = sum(measure.n for measure in whole)
+    censored = sum(measure.censored for measure in whole)
+    slowest = max((measure.value for measure in whole if measure.value is not None), default=None)
+    missing = ""
+    if history.settled_ns is None:
+        missing = "the run ended before the fleet was left to converge"
+    elif n == 0:
+        missing = "no key was probed after the last write"
+    elif censored:
+        missing = f"{censored:,} of {n:,} (key, node) pairs were not seen converged, nor stale for longer than promised"
+    return settle(
+        "converges_within",
+        f"all nodes agree {format_duration(within_ns)} after writing has stopped and faults are healed",
+        ledger.against(_named("stuck", "slow-convergence")),
+        measured=f"{n - censored:,} of {n:,} (key, node) pairs converged"
+        + (f", the slowest after {format_duration(slowest)}" if slowest is not None else ""),
+        n=n,
+        missing=missing,
+    )
+
+
+def _lost_writes(plan: Plan, ledger: Ledger, name: str, allowed: int) -> Clause:
+    whole = ledger.measures("lost-writes")
+    n = sum(measure.n for measure in whole)
+    unjudged = sum(measure.censored for measure in whole)
+    missing = ""
+    if n < plan.adequacy.coverage * (n + unjudged) or n == 0:
+        missing = f"only {n:,} of {n + unjudged:,} acknowledged writes could be looked for after the run"
+    return settle(
+        name,
+        f"at most {allowed} acknowledged write{'' if allowed == 1 else 's'} lost" if allowed else "no acknowledged write is lost",
+        ledger.against(_named("lost-write")),
+        measured=f"{n:,} acknowledged writes",
+        n=n,
+        missing=missing,
+        allowed=allowed,
+    )
+
+
+def _named(*names: str) -> Callable[[Finding], bool]:
+    return lambda finding: finding.name in names
+
+
+def _repeated_reads(history: History, place: Column, known: Column) -> int:
+    """How many reads that found a version come after another one of their key at the same ``place``: those that could go back."""
+    found = (history.seen == Seen.HIT) & (history.status == Status.OK) & (history.function == Function.READ) & known
+    rows = np.flatnonzero(found & history.ordered[history.key])
+    order = np.lexsort((place[rows], history.key[rows]))
+    key, place = history.key[rows][order], place[rows][order]
+    return int(((key[1:] == key[:-1]) & (place[1:] == place[:-1])).sum())
