@@ -4,7 +4,8 @@ Rule. Version v of a key was acknowledged, no newer version took its place, and 
 count:
 
 gone        In the settle phase (writing has stopped, faults are healed) the last read of the key at every node that answered
-            finds an older version, and the nodes that acknowledged what is missing are among those that answered.
+            finds an older version, and the nodes that acknowledged what is missing are among those that answered. Reads called
+            before the key's last acknowledgement do not count.
 rolled back The one node that acknowledged the key's writes answers, in another epoch than it acknowledged v in and before any
             newer write was called, with an older version; and no read called after that finds v anywhere.
 
@@ -108,6 +109,10 @@ def _gone(history: History, meant: Column) -> tuple[Losses, Column]:
     reads = np.flatnonzero(read & (history.call_ns >= (NEVER if history.settled_ns is None else history.settled_ns)))
     if len(reads) == 0:
         return Losses(nothing, nothing, nothing), np.zeros(len(history.keys), bool)
+    acknowledged = np.flatnonzero(_acknowledged(history))
+    last_ack_ns = np.full(len(history.keys), -1)
+    np.maximum.at(last_ack_ns, table.key[acknowledged], table.ack_ns[acknowledged])
+    reads = reads[history.call_ns[reads] > last_ack_ns[history.key[reads]]]
     cell = history.key[reads].astype(np.int64) * len(history.nodes) + history.node[reads]
     cells, latest = np.unique(cell[::-1], return_index=True)
     reads = reads[::-1][latest]
@@ -118,7 +123,6 @@ def _gone(history: History, meant: Column) -> tuple[Losses, Column]:
     np.maximum.at(left, history.key[reads], meant[reads])
     proven = left != UNKNOWN
     proven[history.key[reads[written_late(history, meant)[reads]]]] = False
-    acknowledged = np.flatnonzero(_acknowledged(history))
     missing = acknowledged[acknowledged > left[table.key[acknowledged]]]
     by = table.key[missing] * len(history.nodes) + history.node[table.row[missing]]
     at = np.minimum(np.searchsorted(cells, by), max(len(cells) - 1, 0))
@@ -206,7 +210,12 @@ def _proof(history: History, meant: Column, place: int, against: int) -> Proof:
     found = np.flatnonzero((history.function == Function.READ) & (table.place == place))
     seen = [int(found[-1])] if len(found) else []
     others = _last_reads(history, against)
-    again = "" if others else ", and no read called later found it"
+    asked = wording.name(history, against)
+    proof = (
+        f"These are the last answers for {key} after everything had settled; they include that of the node that acknowledged it."
+        if history.settled_ns is not None and history.call_ns[against] >= history.settled_ns
+        else f"No newer write of {key} was called before {asked} returned, and no read called later found the lost version."
+    )
     answer = wording.answer(history, against)
     return Proof(
         claim=f"Version {table.version[place]} of {key} was acknowledged by {wording.node(history, write)}, but {later} later "
@@ -214,8 +223,8 @@ def _proof(history: History, meant: Column, place: int, against: int) -> Proof:
         argument=(
             wording.wrote(history, write),
             *(wording.read(history, row) for row in (*seen, against, *others)),
-            f"No newer write of {key} was called before {wording.name(history, against)} returned{again}.",
-            f"However, {wording.name(history, against)} {wording.older(history, against, left)}: an acknowledged write is gone.",
+            proof,
+            f"However, {asked} {wording.older(history, against, left)}: an acknowledged write is gone.",
         ),
         rows=(write, against, *seen, int(table.row[left]), *others),
         key=key,

@@ -1,0 +1,155 @@
+"""Random small histories for hypothesis, and readings of the definitions that are too simple to be wrong.
+
+Times are few, so that ties abound; versions repeat; writes fail and time out; reads find anything at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from harness.history import NEVER, Function, History, Seen, Status
+from harness.plan import Contract, TimeToLive
+from tests.checkers.histories import history
+
+CONTRACTS = st.sampled_from(
+    [
+        Contract(),
+        Contract(misses="absent-is-a-value"),
+        Contract(misses="loss"),
+        Contract(misses="loss", ttl=TimeToLive(max="6ns", grace="1ns")),
+    ]
+)
+
+
+@st.composite
+def operations(
+    draw: st.DrawFn, *, keys: str = "xy", nodes: int = 2, epochs: int = 2, sessions: int = 2, versions: int = 4
+) -> str:
+    """One operation in the language of ``tests.checkers.histories``."""
+    function = draw(st.sampled_from("rrrwwd"))
+    key = draw(st.sampled_from(keys))
+    version = draw(st.integers(1, versions))
+    begin = draw(st.integers(0, 20))
+    end = begin + draw(st.integers(0, 6))
+    where = f"@n{draw(st.integers(0, nodes - 1))} e{draw(st.integers(-1, epochs - 1))} s{draw(st.integers(0, sessions - 1))}"
+    status = draw(st.sampled_from(["ok", "ok", "ok", "ok", "fail", "info"]))
+    if function == "r":
+        found = draw(st.sampled_from([str(version)] * 6 + ["0", "-", "~", "?", f"{version}#{draw(st.integers(0, 8))}"]))
+        other = f"={draw(st.sampled_from(keys))}" if found[0].isdigit() and draw(st.integers(0, 9)) == 0 else ""
+        return f"r {key}{other}{found} {where} {begin}-{end} {status}"
+    return f"{function} {key}{version} {where} {begin}-{end} {status}"
+
+
+@st.composite
+def histories(draw: st.DrawFn, *, most: int = 14, settle: bool = False, keys: str = "xy", versions: int = 4) -> History:
+    """A history of a few operations in a few nanoseconds; with ``settle``, a settle phase may begin somewhere in it."""
+    lines = draw(st.lists(operations(keys=keys, versions=versions), min_size=1, max_size=most))
+    settled = draw(st.none() | st.integers(5, 20)) if settle else None
+    unordered = draw(st.sampled_from([(), (), (), ("y",)]))
+    return history(*lines, unit_ns=1, keys=tuple(keys), nodes=("n0", "n1"), unordered=unordered, settled=settled, end=30)
+
+
+@dataclass(frozen=True)
+class Op:
+    """One row of a history, as plain values."""
+
+    row: int
+    op: int
+    session: int
+    node: int
+    epoch: int
+    function: int
+    key: int
+    call: int
+    ret: int
+    status: int
+    sent: int
+    seen: int
+    seen_key: int
+    seen_version: int
+    seen_op: int
+
+    @property
+    def write(self) -> bool:
+        return self.function != Function.READ
+
+    @property
+    def acked(self) -> bool:
+        return self.write and self.status == Status.OK
+
+
+class Reading:
+    """The definitions of DEFINITIONS §1.0, one operation at a time."""
+
+    def __init__(self, h: History, contract: Contract) -> None:
+        names = ("op", "session", "node", "epoch", "function", "key", "call_ns", "return_ns", "status")
+        names += ("sent_version", "seen", "seen_key", "seen_version", "seen_op")
+        self.ops = [Op(row, *(int(getattr(h, name)[row]) for name in names)) for row in range(len(h))]
+        self.h, self.contract = h, contract
+        self.reads = [o for o in self.ops if not o.write and o.status == Status.OK]
+        self.writes = [o for o in self.ops if o.write and o.status != Status.FAIL and h.ordered[o.key]]
+
+    def of(self, key: int, version: int) -> list[Op]:
+        """The writes of one version."""
+        return [w for w in self.writes if (w.key, w.sent) == (key, version)]
+
+    def found(self, r: Op) -> int | None:
+        """The version that a read found, None if it found none of its key's order."""
+        if r.seen != Seen.HIT or r.seen_key != r.key or not self.h.ordered[r.key]:
+            return None
+        if r.seen_version == 0:
+            return 0 if r.seen_op < 0 else None
+        writers = [w for w in self.of(r.key, r.seen_version) if r.seen_op in (-1, w.op)]
+        return r.seen_version if writers else None
+
+    def meant(self, r: Op) -> int | None:
+        """The newest version that a read can have meant."""
+        if r.seen == Seen.HIT:
+            return self.found(r)
+        if not self.h.ordered[r.key] or not (
+            r.seen == Seen.ABSENT or (r.seen == Seen.MISS and self.contract.misses != "allowed")
+        ):
+            return None
+        gone = [0]
+        for w in (w for w in self.writes if w.key == r.key):
+            # A version that several writes share is a delete if its acknowledged (else its first called) one is.
+            twins = sorted(self.of(w.key, w.sent), key=lambda t: (t.ret if t.acked else NEVER, t.row))
+            call = min(t.call for t in twins)
+            if twins[0].function == Function.DELETE and call <= r.ret:
+                gone.append(w.sent)
+            if self.contract.ttl and call + self.contract.ttl.max - self.contract.ttl.grace <= r.ret:
+                gone.append(w.sent)
+        return max(gone)
+
+    def late(self, r: Op) -> bool:
+        """Whether what a read found can be the late effect of an unanswered write."""
+        unanswered = [w for w in self.writes if w.key == r.key and w.status == Status.INFO]
+        if r.seen != Seen.HIT and any(w.function == Function.DELETE and w.call <= r.ret for w in unanswered):
+            return True
+        version = self.meant(r)
+        return version not in (None, 0) and not any(w.acked for w in self.of(r.key, version or 0))
+
+    def ack(self, key: int, version: int) -> int:
+        """When a version was acknowledged."""
+        return min((w.ret for w in self.of(key, version) if w.acked), default=NEVER)
+
+    def known(self, key: int, version: int) -> int:
+        """From when a version was certainly in effect."""
+        return min([self.ack(key, version), *(r.ret for r in self.reads if r.key == key and self.found(r) == version)])
+
+    def sup(self, key: int, version: int) -> int:
+        """From when a version had superseded older ones."""
+        ack = self.ack(key, version)
+        return ack if ack < NEVER else self.known(key, version)
+
+    def steps_back(self) -> Iterator[tuple[Op, Op]]:
+        """All pairs of reads at one node in one epoch that go backwards."""
+        for first in self.reads:
+            for then in self.reads:
+                same = (first.key, first.node, first.epoch) == (then.key, then.node, then.epoch) and first.epoch >= 0
+                newer, older = self.found(first), self.meant(then)
+                if same and first.ret < then.call and newer is not None and older is not None and older < newer:
+                    yield first, then
