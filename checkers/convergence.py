@@ -1,9 +1,9 @@
 """Once writing has stopped and all faults are healed, every node answers with the newest version, within the contract's time.
 
 **Rule.** Let h be the time at which the fleet was left alone. A key at a node has converged after (its last stale call after h)
-less h, or after 0 if no read of it after h was stale. It is *censored* if no fresh read follows: then it took longer, nobody knows how
-long. With the contract's bound C, a key at a node whose stale read was called after h + C is ``stuck`` if it is censored, else
-``slow-convergence``.
+less h, or after 0 if no read of it after h was stale. It is *censored* if no fresh read follows: then it took longer, nobody
+knows how long. With the contract's bound C, a key at a node whose stale read was called after h + C is ``stuck`` if it is
+censored, else ``slow-convergence``.
 
 While writes go on: after the heal of each fault, a key at a node has caught up when its reads find the versions that had been
 acknowledged at the heal, counted in the same way until the next fault.
