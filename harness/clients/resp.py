@@ -66,14 +66,14 @@ class Resp:
         if reply is False:
             # Neither GET, SET nor DEL answers a RESP3 boolean; hiredis says False for "not all here yet".
             return None
+        if type(reply) is bytes and function is Function.READ:
+            return Reply(Status.OK, Seen.HIT, reply)
         if isinstance(reply, hiredis.ReplyError):
             return _refusal(str(reply))
-        if function == Function.READ:
-            if reply is None:
-                return _MISS
-            # Anything else that is well-formed was found under the key: the value's own text says whether we wrote it.
-            return Reply(Status.OK, Seen.HIT, reply if isinstance(reply, bytes) else repr(reply).encode())
-        if (reply == b"OK") if function == Function.WRITE else (type(reply) is int):
+        if function is Function.READ:
+            # A number or a list is no value of ours, but it was found under the key: garbage, once somebody looks at it.
+            return _MISS if reply is None else Reply(Status.OK, Seen.HIT, repr(reply).encode())
+        if reply == b"OK" if function is Function.WRITE else type(reply) is int:
             return _WRITTEN
         return Reply(Status.INFO, error=f"unexpected reply to a {function.name.lower()}")
 

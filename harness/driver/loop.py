@@ -197,7 +197,7 @@ class Loop:
         for connection in opened:
             self._opened(connection)
 
-        if woke_ns - self._turn_ns > wait_ns + STALL_NS:
+        if self._clients and woke_ns - self._turn_ns > wait_ns + STALL_NS:
             self._journal.note(stall=(self._turn_ns, woke_ns))
         self._turn_ns = woke_ns
         if woke_ns >= self._tick_ns:
