@@ -99,7 +99,7 @@ def _runtimes() -> Iterator[Symptom]:
     for name in RUNTIMES.names:
         try:
             runtime_type = RUNTIMES.load(name)
-            runtime = runtime_type(Path(tempfile.gettempdir(), "anachron-doctor"))
+            runtime = runtime_type(Path(tempfile.gettempdir(), "anachron-doctor"), client_proxies=True)
         except AnachronError as error:
             yield Symptom(f"runtime {name}", error.what, error.fix or error.why)
             continue
@@ -111,9 +111,7 @@ def _runtimes() -> Iterator[Symptom]:
         yield Symptom(f"{name}: can", able or "nothing")
         for capability, why in refusals.items():
             if why is not None:
-                yield Symptom(
-                    f"{name}: {capability}", "only on request" if capability is Capability.CUT_CLIENTS else "not here", why
-                )
+                yield Symptom(f"{name}: {capability}", f"no: {why}")
 
 
 def _clock() -> Symptom:

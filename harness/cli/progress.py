@@ -49,17 +49,23 @@ class Lines:
     def __init__(self) -> None:
         self._rate = _Rate()
         self._next_ns = 0
+        self._unsaid = ""
 
     def stage(self, words: str) -> None:
-        """Write the stage."""
+        """Write the stage, after the last counts of the one before."""
+        if self._unsaid:
+            _write(self._unsaid)
+            self._unsaid = ""
         _write(words)
 
     def counts(self, elapsed_ns: int, duration_ns: int, ok: int, fail: int, info: int) -> None:
         """Write the counts if the last ones are a few seconds old."""
         per_second = self._rate.of(elapsed_ns, ok + fail + info)
+        self._unsaid = f"{_seconds(elapsed_ns)} of {_seconds(duration_ns)}: {_counted(ok, fail, info, per_second)}"
         if elapsed_ns >= self._next_ns:
             self._next_ns = elapsed_ns + _EVERY_NS
-            _write(f"{_seconds(elapsed_ns)} of {_seconds(duration_ns)}: {_counted(ok, fail, info, per_second)}")
+            _write(self._unsaid)
+            self._unsaid = ""
 
     def episode(self, episode: Episode) -> None:
         """Write what became of the episode."""

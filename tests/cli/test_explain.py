@@ -70,9 +70,7 @@ def test_the_annotated_plan_is_a_plan_and_names_every_key():
     text = annotated_plan()
     assert parse_plan(text).name == "replication"
     missing = [
-        key.path
-        for key in all_keys(Plan)
-        if key.name not in ("kind",) and f"{key.name} = " not in text and f"{key.path}]" not in text
+        key.path for key in all_keys(Plan) if key.name != "kind" and f"{key.name} = " not in text and f"{key.path}]" not in text
     ]
     assert missing == []
     everything = "\n".join(

@@ -28,7 +28,7 @@ def test_only_what_is_asked_for_changes_and_the_text_is_the_plan(name, seed, dur
     asked = {"seed": seed, "run.duration": duration, "run.workers": workers}
     plan, changed = override(text, {key: value for key, value in asked.items() if value is not None})
     before = parse_plan(text)
-    assert parse_plan(changed) == plan
+    assert parse_plan(changed).model_dump() == plan.model_dump()
     assert plan.seed == (before.seed if seed is None else seed)
     assert plan.run.duration == (before.run.duration if duration is None else parse_duration(duration))
     assert plan.run.workers == (before.run.workers if workers is None else workers)
@@ -36,7 +36,7 @@ def test_only_what_is_asked_for_changes_and_the_text_is_the_plan(name, seed, dur
         "seed": before.seed,
         "run": plan.run.model_copy(update={"duration": before.run.duration, "workers": before.run.workers}),
     }
-    assert plan.model_copy(update=same) == before
+    assert plan.model_copy(update=same).model_dump() == before.model_dump()
 
 
 def test_comments_stay():

@@ -11,9 +11,16 @@ from harness.history import Episode
 
 S = UNITS["s"]
 CUT = Episode(
-    fault=0, kind="partition", targets=("replica-1->primary",), nodes=("replica-1", "primary"), intended_ns=3 * S, intended_end_ns=5 * S,
-    applied_ns=3 * S, proven_ns=3 * S + 40_000_000, healed_ns=5 * S,
-)  # fmt: skip
+    fault=0,
+    kind="partition",
+    targets=("replica-1->primary",),
+    nodes=("replica-1", "primary"),
+    intended_ns=3 * S,
+    intended_end_ns=5 * S,
+    applied_ns=3 * S,
+    proven_ns=3 * S + 40_000_000,
+    healed_ns=5 * S,
+)
 UNPROVEN = Episode(
     fault=0,
     kind="pause",
@@ -33,11 +40,13 @@ def test_a_log_gets_a_line_every_few_seconds(capsys):
     lines.stage("driving")
     for tick in range(60):
         lines.counts(tick * S // 5, 12 * S, ok=tick * 200, fail=0, info=tick // 30)
+    lines.stage("settling")
     err = capsys.readouterr().err.splitlines()
     assert err[0] == "driving"
-    assert len(err) == 4
+    assert len(err) == 6
     assert err[2] == "5.0s of 12.0s: 5,000 ok, 1,000 op/s"
     assert err[3] == "10.0s of 12.0s: 10,000 ok, 1 info, 1,000 op/s"
+    assert err[4:] == ["11.8s of 12.0s: 11,800 ok, 1 info, 1,000 op/s", "settling"]
 
 
 def test_an_episode_says_whether_it_was_proven():
@@ -56,14 +65,13 @@ def test_a_terminal_gets_a_bar_and_the_episodes_above_it(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     with progress(quiet=False) as watch:
         assert isinstance(watch, Bar)
-        watch.stage("driving")
+        watch.stage("[bold]driving")
         watch.counts(2 * S, 10 * S, ok=1234, fail=5, info=0)
         watch.episode(CUT)
-        watch.stage("[bold]checking")
     shown = terminal.getvalue()
     assert "1,234 ok, 5 fail" in shown
     assert "proven after 40ms" in shown
-    assert "[bold]checking" in shown
+    assert "[bold]driving" in shown
 
 
 def test_quiet_shows_nothing(capsys):

@@ -29,7 +29,7 @@ def test_init_overwrites_when_it_is_forced(anachron, tmp_path):
     """--force writes over."""
     (tmp_path / "anachron.toml").write_text("mine")
     assert anachron("init", "--force").status == 0
-    assert "mine" != (tmp_path / "anachron.toml").read_text()
+    assert (tmp_path / "anachron.toml").read_text() != "mine"
 
 
 def test_init_where_nothing_can_be_written_says_so(anachron, tmp_path):

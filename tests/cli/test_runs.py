@@ -1,0 +1,186 @@
+"""Whole runs by command, against real servers: verdict, exit status, reports, and the same verdict again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.cli.runs import gravest
+from harness.runtimes.ledger import leftovers
+from harness.store import RunDirectory, list_runs
+
+pytestmark = pytest.mark.servers
+
+QUICK = """\
+# One server, no fault: a second is enough.
+[candidate]
+kind = "redis-single"
+[contract]
+linearizable = true
+converges_within = "100ms"
+lost_writes = 0
+misses = "loss"
+[[workloads]]
+kind = "register"
+keys = 5
+sessions = 4
+rate = 2000
+[adequacy]
+operations = 100
+[run]
+duration = "1s"
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A run that passes, and how its command ended."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "quick.toml").write_text(QUICK)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", "run", "quick.toml", "--seed", "11"],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return home, done
+
+
+def test_run_shows_the_verdict_and_ends_with_the_path_of_the_report(finished):
+    """Exit status, verdict and the last line agree with what was written."""
+    home, done = finished
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "pass" in done.stdout.splitlines()[0]
+    report = home / done.stdout.splitlines()[-1]
+    assert report.name == "report.html"
+    assert report.is_file()
+    results = json.loads((report.parent / "results.json").read_text())
+    assert results["verdict"]["answer"] == "pass"
+    assert results["plan"]["seed"] == 11
+    assert "Traceback" not in done.stderr
+    assert "driving" in done.stderr
+
+
+def test_check_repeats_the_verdict_and_writes_the_reports_again(finished, anachron, tmp_path):
+    """`check RUN` gives the run's verdict and status, and puts a lost report back."""
+    run = _copy(finished, tmp_path)
+    (run / "report.html").unlink()
+    answer = anachron("check", run)
+    assert answer.status == 0
+    assert (run / "report.html").is_file()
+
+
+def test_check_with_another_plan_leaves_the_runs_own_results_alone(finished, anachron, tmp_path):
+    """A stricter contract may be violated or inconclusive; the run's results still tell of its own."""
+    run = _copy(finished, tmp_path)
+    before = (run / "results.json").read_bytes()
+    (tmp_path / "more.toml").write_text(QUICK.replace("operations = 100", "operations = 1_000_000"))
+    answer = anachron("check", run, "--plan", "more.toml", "--report", "other.html")
+    assert answer.status == 2
+    assert "1,000,000" in answer.out
+    assert (tmp_path / "other.html").is_file()
+    assert (run / "results.json").read_bytes() == before
+
+
+def test_report_writes_all_of_them_again(finished, anachron, tmp_path):
+    """`report RUN` names the files that it wrote."""
+    run = _copy(finished, tmp_path)
+    for name in ("report.html", "results.json", "junit.xml", "summary.md"):
+        (run / name).unlink()
+    answer = anachron("report", run)
+    assert answer.status == 0
+    assert all(Path(line).is_file() for line in answer.out.splitlines())
+    assert len(answer.out.splitlines()) == 4
+
+
+def test_replay_runs_the_same_plan_and_says_how_often_it_ended_so(finished, anachron, tmp_path):
+    """Two replays: two new runs of the same plan hash, and a rate with an interval."""
+    run = _copy(finished, tmp_path)
+    answer = anachron("replay", run, "--times", "2", "--quiet")
+    assert answer.status == 0, answer
+    assert re.search(r"\* verdict pass +2/2 +100% +\[34%, 100%\]", answer.out)
+    assert answer.err == ""
+    plans = {RunDirectory.open(each.path).load_plan().hash for each in list_runs(run.parent)}
+    assert len(list_runs(run.parent)) == 3
+    assert len(plans) == 1
+
+
+def test_two_plans_end_with_the_gravest(anachron, tmp_path):
+    """A pass and an inconclusive run are inconclusive together, and both are listed."""
+    (tmp_path / "quick.toml").write_text(QUICK)
+    (tmp_path / "more.toml").write_text(QUICK.replace("operations = 100", "operations = 1_000_000"))
+    answer = anachron("run", "quick.toml", "more.toml", "--quiet")
+    assert answer.status == 2
+    tail = answer.out.splitlines()[-2:]
+    assert tail[0].split()[:2] == ["pass", "quick.toml"]
+    assert tail[1].split()[:2] == ["inconclusive", "more.toml"]
+
+
+def test_ctrl_c_stops_everything_and_judges_what_there_is(tmp_path):
+    """An interrupted run is saved, judged inconclusive, and leaves no process."""
+    (tmp_path / "long.toml").write_text(QUICK.replace('"1s"', '"60s"'))
+    with _start(tmp_path) as process:
+        run = _driving(tmp_path, process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 2, out + err
+    assert "inconclusive" in out
+    assert (run / "report.html").is_file()
+    assert leftovers(run) == []
+    assert "Traceback" not in err
+
+
+def test_a_run_that_was_killed_can_be_checked_and_cleaned(anachron, tmp_path):
+    """After kill -9 `check` judges what was journalled, and `clean` finds nothing that still runs."""
+    (tmp_path / "long.toml").write_text(QUICK.replace('"1s"', '"60s"'))
+    with _start(tmp_path) as process:
+        run = _driving(tmp_path, process)
+        time.sleep(0.5)
+        process.kill()
+        process.wait()
+    answer = anachron("check", run)
+    assert answer.status == 2, answer
+    assert "cut off" in answer.out
+    assert anachron("clean").status == 0
+    assert leftovers(run) == []
+
+
+def test_the_gravest_status_hides_no_violation():
+    """1 before 255 before 254 before 2 before 0."""
+    assert gravest([0, 2, 254, 255, 1]) == 1
+    assert gravest([0, 2, 254, 255]) == 255
+    assert gravest([0, 2]) == 2
+    assert gravest([0, 0]) == 0
+
+
+def _copy(finished: tuple[Path, subprocess.CompletedProcess[str]], to: Path) -> Path:
+    """A copy of the finished run's directory, under runs/."""
+    original = list_runs(finished[0] / "runs")[0].path
+    return Path(shutil.copytree(original, to / "runs" / original.name))
+
+
+def _start(home: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "harness.cli", "run", "long.toml"]
+    return subprocess.Popen(
+        command, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    )
+
+
+def _driving(home: Path, process: subprocess.Popen[str]) -> Path:
+    """Wait until sessions drive; the run's directory."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if " of 60.0s: " in line:
+            break
+    return list_runs(home / "runs")[0].path
