@@ -57,7 +57,7 @@ def order_clauses(plan: Plan, history: History, reads: JudgedReads, ledger: Ledg
 def fleet_clauses(plan: Plan, history: History, ledger: Ledger) -> Iterator[Clause]:
     """The promises about what the fleet comes to: convergence, lost writes."""
     if plan.contract.converges_within is not None:
-        yield _converges(history, ledger, plan.contract.converges_within)
+        yield _converges(plan, history, ledger, plan.contract.converges_within)
     if plan.contract.lost_writes is not None:
         yield _lost_writes(plan, ledger, "lost_writes", plan.contract.lost_writes)
     elif plan.contract.misses == "loss":
@@ -117,26 +117,29 @@ def _session(guarantee: str, reach: Reach, history: History, reads: JudgedReads,
     )
 
 
-def _converges(history: History, ledger: Ledger, within_ns: int) -> Clause:
-    whole = [measure for measure in ledger.measures("convergence") if not measure.scope]
-    n = sum(measure.n for measure in whole)
-    censored = sum(measure.censored for measure in whole)
+def _converges(plan: Plan, history: History, ledger: Ledger, within_ns: int) -> Clause:
+    whole = [measure for measure in ledger.measures("convergence") if not measure.scope and not measure.phase]
+    n, censored = (sum(measure.n for measure in whole), sum(measure.censored for measure in whole))
     slowest = max((measure.value for measure in whole if measure.value is not None), default=None)
+    coverage = max((measure.value or 0.0 for measure in ledger.measures("convergence-coverage")), default=0.0)
     missing = ""
     if history.settled_ns is None:
         missing = "the run ended before the fleet was left to converge"
-    elif n == 0:
-        missing = "no key was probed after the last write"
     elif censored:
-        missing = f"{censored:,} of {n:,} (key, node) pairs were not seen converged, nor stale for longer than promised"
+        missing = f"{censored:,} of {n:,} keys at nodes were not seen converged, nor stale for longer than promised"
+    elif coverage < plan.adequacy.coverage:
+        missing = (
+            f"only {coverage:.1%} of the keys at nodes were probed after the last write, {plan.adequacy.coverage:.0%} are needed"
+        )
     return settle(
         "converges_within",
-        f"all nodes agree {format_duration(within_ns)} after writing has stopped and faults are healed",
+        f"every node has the newest version {format_duration(within_ns)} after writing has stopped and faults are healed",
         ledger.against(_named("stuck", "slow-convergence")),
-        measured=f"{n - censored:,} of {n:,} (key, node) pairs converged"
+        measured=f"{n - censored:,} of {n:,} keys at nodes converged"
         + (f", the slowest after {format_duration(slowest)}" if slowest is not None else ""),
         n=n,
         missing=missing,
+        resolution=f"{coverage:.1%} of keys at nodes probed",
     )
 
 

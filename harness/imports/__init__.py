@@ -48,7 +48,10 @@ from harness.history import History
 from harness.imports.jepsen import read_jepsen
 from harness.imports.lines import read_csv, read_jsonl
 from harness.imports.operations import Source, history_of
+from harness.imports.register import REGISTER_PLAN, register_plan
 from harness.store import RunDirectory, parquet
+
+__all__ = ["REGISTER_PLAN", "read_history", "register_plan"]
 
 _SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson", ".edn")
 
