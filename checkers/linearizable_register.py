@@ -2,7 +2,8 @@
 
 **Rule.** There is an order of all operations on a key in which every operation takes effect at one moment between its call and
 its return, and every read returns the value written last before it (Herlihy and Wing 1990). Keys are judged one by one: the
-history is linearizable if and only if each key is. A write without an answer may take effect at any time after its call, or never.
+history is linearizable if and only if each key is. A write without an answer may take effect at any time after its call, or
+never.
 
 **Example.** Not linearizable, although no read is stale by more than the writes overlap::
 
@@ -131,6 +132,9 @@ def _contradiction(history: History, found: Registers, back: int, forth: int) ->
     # For each side an operation on its value that had returned before another one on the other value was called.
     before = [[(a, b) for a, b in product(_first(history, u), _last(history, v)) if _precedes(history, a, b)] for u, v in sides]
     (a, b), (c, d) = min(product(*before), key=lambda pair: len({*pair[0], *pair[1]} - {INITIAL_WRITE}))
+    back_is_read, forth_is_read = (history.function[row] == Function.READ for row in (d, b))
+    if a != INITIAL_WRITE and forth_is_read and (not back_is_read or history.call_ns[b] > history.call_ns[d]):
+        back, forth, (a, b), (c, d) = forth, back, (c, d), (a, b)  # told from the read's side, the later read's if both are
     old, new = wording.version(int(found.version[back])), wording.version(int(found.version[forth]))
     rows = tuple(row for row in dict.fromkeys((d, c, a, b)) if row != INITIAL_WRITE)
     first = f"{wording.name(history, a)} had returned before {wording.name(history, b)} was called, so {old} came before {new}."

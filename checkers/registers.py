@@ -79,6 +79,11 @@ def registers(history: History, contract: Contract) -> Registers:
     )
     of_write, of_read = slot[: len(writes)], slot[len(writes) :]
     repeated[key[np.flatnonzero(np.bincount(of_write, minlength=len(key)) > 1)]] = True
+    if deleted.any():
+        # A version that is a delete has no value of its own to be found.
+        gone = np.zeros(len(key), bool)
+        gone[of_write[history.function[writes] == Function.DELETE]] = True
+        repeated[key[of_read[gone[of_read]]]] = True
     repeated[key[of_write[written == 0]]] = True
 
     write_call, write_return = np.full(len(key), NEVER), np.full(len(key), NEVER)
