@@ -19,6 +19,7 @@ from harness.runtimes.base import Endpoint, Way
 from harness.topology import Link
 
 _ANSWERS_WITHIN_S = 10.0
+_ENDS_WITHIN_S = 0.5
 _LINE_MAX = 16 << 20
 _WAYS = {Way.BOTH: ("forward", "backward"), Way.FORWARD: ("forward",), Way.BACKWARD: ("backward",)}
 
@@ -132,7 +133,8 @@ class Proxies:
                 self._writer.write(json.dumps(command).encode() + b"\n")
                 answer = await asyncio.wait_for(self._answer(self._sent), _ANSWERS_WITHIN_S)
             except (OSError, asyncio.IncompleteReadError) as error:
-                raise HarnessError(f"the proxy does not carry out {do!r}", where=str(self._log), why=self._why(error)) from error
+                why = await self._why(error)
+                raise HarnessError(f"the proxy does not carry out {do!r}", where=str(self._log), why=why) from error
         if "error" in answer:
             raise HarnessError(f"the proxy cannot carry out {do!r}", where=str(self._log), why=answer["error"])
         return answer
@@ -144,8 +146,8 @@ class Proxies:
             if answer["id"] == number:
                 return answer
 
-    def _why(self, error: Exception) -> str:
-        if not self.child.alive:
+    async def _why(self, error: Exception) -> str:
+        if await self.child.ended(_ENDS_WITHIN_S):
             return f"it is gone: {self.child.ending}"
         return f"no answer within {_ANSWERS_WITHIN_S:.0f} s" if isinstance(error, TimeoutError) else str(error)
 

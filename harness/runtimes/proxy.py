@@ -96,7 +96,9 @@ class Connection:
 
     def made(self, side: Side) -> None:
         """A side is connected; the far one is sought once the near one is there."""
-        if side is not self.near:
+        if side is self.far:
+            if self not in self._link.connections and side.transport:  # all was over before the target was reached
+                reset(side.transport)
             return
         self._link.connections.add(self)
         self._link.accepted += 1
@@ -142,8 +144,6 @@ class Connection:
         self._link.connections.discard(self)
         for flow in (self.forward, self.backward):
             flow.stop()
-        if self._dialling and self._dialling is not asyncio.current_task():
-            self._dialling.cancel()
 
 
 class Link:
@@ -245,7 +245,7 @@ class Control:
             case "throttle":
                 for link in links:
                     for lane in link.lanes(("forward", "backward")):
-                        lane.bytes_per_second = command["bytes_per_second"]
+                        lane.throttle(command["bytes_per_second"])
                     link.apply()
             case "refuse":
                 for link in links:

@@ -64,9 +64,15 @@ class Lane:
     chance: random.Random = field(default_factory=random.Random)
     _free_at_ns: int = 0
 
+    def throttle(self, bytes_per_second: int | None) -> None:
+        """Limit the lane from now on, whatever it did before."""
+        self.bytes_per_second = bytes_per_second
+        self._free_at_ns = 0
+
     def mend(self) -> None:
         """Back to passing everything at once."""
-        self.cut, self.delay_ns, self.jitter_ns, self.bytes_per_second = False, 0, 0, None
+        self.cut, self.delay_ns, self.jitter_ns = False, 0, 0
+        self.throttle(None)
 
     def wait_ns(self, item: _Item, now_ns: int) -> int:
         """How much longer the delay holds ``item`` back."""
@@ -75,17 +81,16 @@ class Lane:
     def grant(self, size: int, now_ns: int) -> tuple[int, int]:
         """How many of ``size`` bytes may leave now and, if none, after how many ns to ask again.
 
-        A token bucket that is told as the time at which the lane is free again. What was not used is kept for 20 ms, which makes
-        up for timers that fire late.
+        A token bucket that is told as the time at which the lane is free again after what it took. What was not used is kept for
+        20 ms, which makes up for timers that fire late.
         """
         if self.bytes_per_second is None:
             return min(size, PIECE_MAX), 0
         piece = min(size, PIECE_MAX, max(1, self.bytes_per_second * _THROTTLE_QUANTUM_NS // _SECOND_NS))
         needs_ns = piece * _SECOND_NS // self.bytes_per_second
-        free_at_ns = max(self._free_at_ns, now_ns - _THROTTLE_CREDIT_NS)
-        if free_at_ns + needs_ns > now_ns:
-            return 0, free_at_ns + needs_ns - now_ns
-        self._free_at_ns = free_at_ns + needs_ns
+        if self._free_at_ns > now_ns:
+            return 0, self._free_at_ns - now_ns
+        self._free_at_ns = max(self._free_at_ns, now_ns - _THROTTLE_CREDIT_NS) + needs_ns
         return piece, 0
 
 

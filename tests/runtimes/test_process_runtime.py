@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -267,7 +268,7 @@ def test_close_stops_everything_even_what_is_paused(tmp_path, kit):
     async def scenario():
         async with kit.opened(tmp_path) as runtime:
             await kit.replicating(runtime)
-            pids = [int(line) for line in _recorded(tmp_path)]
+            pids = _recorded(tmp_path)
             assert len(pids) == 4, "the harness, the proxy, two nodes"
             await runtime.pause("replica-1")
             begun = time.monotonic()
@@ -335,8 +336,6 @@ def test_nothing_outlives_a_killed_harness(tmp_path, kit):
 
 
 def _recorded(directory: Path) -> list[int]:
-    import json  # noqa: PLC0415  # the record's format is looked at here only
-
     return [json.loads(line)["pid"] for line in (directory / "processes.jsonl").read_text().splitlines()]
 
 
