@@ -136,15 +136,16 @@ _RARE = 0.01
 def checker_curves(curves: tuple[Curve, ...]) -> tuple[Chart, ...]:
     """One chart per name of the checkers' curves, one line per scope; the known names first."""
     known = list(_KINDS)
-    drawable = [curve for curve in curves if len(curve.x) > 1]
-    drawable.sort(key=lambda curve: (known.index(curve.name) if curve.name in known else len(known), curve.name))
-    scopes = sorted({curve.scope for curve in drawable if curve.scope})
+    scopes = sorted({curve.scope for curve in curves if curve.scope})
     styles = {scope: _STYLES[number % len(_STYLES)] for number, scope in enumerate(scopes)} | {"": _ALL}
-    return tuple(_of_curves(name, tuple(group), styles) for name, group in groupby(drawable, key=lambda curve: curve.name))
+    ordered = sorted(curves, key=lambda curve: (known.index(curve.name) if curve.name in known else len(known), curve.name))
+    groups = [tuple(group) for _, group in groupby(ordered, key=lambda curve: curve.name)]
+    return tuple(_of_curves(group, styles) for group in groups if any(len(curve.x) > 1 for curve in group))
 
 
-def _of_curves(name: str, curves: tuple[Curve, ...], style_of: Mapping[str, str]) -> Chart:
-    first = curves[0]
+def _of_curves(group: tuple[Curve, ...], style_of: Mapping[str, str]) -> Chart:
+    curves = tuple(curve for curve in group if len(curve.x) > 1)
+    first, name = curves[0], curves[0].name
     kind = _KINDS.get(name) or Kind(name.replace("-", " "), first.x_unit, first.y_unit, tail=False, counted="")
     xs, ys = ([np.array(axis, dtype=float) for axis in axes] for axes in ([c.x for c in curves], [c.y for c in curves]))
     shares = first.y_unit == "ratio"
@@ -162,7 +163,7 @@ def _of_curves(name: str, curves: tuple[Curve, ...], style_of: Mapping[str, str]
         drawn = np.where(y > 0, y_scale.at(y), np.nan) if kind.tail else y_scale.at(y)
         lines.append(polyline(x_scale.at(x), drawn, f"line {style}"))
     say = _rare if kind.tail else _nearly_all if shares else _ends
-    reading = "; ".join(say(curve, kind) for curve in curves[:_MOST_READ]) + "."
+    reading = "; ".join(say(curve, kind) for curve in group[:_MOST_READ] if curve.x) + "."
     return Chart(
         name=f"curve-{name}",
         title=kind.title,

@@ -1,19 +1,17 @@
 """``junit.xml``: one suite a run, one test case a clause of the contract and a piece of evidence.
 
 ``failure`` is a violated promise, ``skipped`` is one that could not be decided, ``error`` is the harness's own failure and
-nothing else. A waived promise passes and says so in its output. Only the subset that every reader of the format shares is used.
+nothing else. A waived promise passes and says so in its output. Only the subset that every reader of the format shares is used;
+what ``printable`` makes visible includes every character that XML 1.0 forbids.
 """
 
 from __future__ import annotations
 
-import re
 from xml.etree import ElementTree as ET
 
 from harness.results import Clause, Evidence, Outcome
 from reports.record import Report
-from reports.words import count
-
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from reports.words import count, printable
 
 
 def render_junit(report: Report) -> str:
@@ -30,7 +28,7 @@ def render_junit(report: Report) -> str:
         "time": f"{report.history.end_ns / 1e9:.3f}",
     }
     suites = ET.Element("testsuites", {"name": "anachron", **totals})
-    suite = ET.SubElement(suites, "testsuite", {"name": _legal(report.run), **totals})
+    suite = ET.SubElement(suites, "testsuite", {"name": printable(report.run), **totals})
     properties = ET.SubElement(suite, "properties")
     facts = {
         "seed": str(report.plan.seed),
@@ -42,9 +40,9 @@ def render_junit(report: Report) -> str:
         **{f"environment.{name}": value for name, value in report.environment.items()},
     }
     for name, value in facts.items():
-        ET.SubElement(properties, "property", {"name": _legal(name), "value": _legal(value)})
+        ET.SubElement(properties, "property", {"name": printable(name), "value": printable(value)})
     suite.extend(cases)
-    ET.SubElement(suite, "system-out").text = _legal(f"replay: {report.replay}\n")
+    ET.SubElement(suite, "system-out").text = printable(f"replay: {report.replay}\n")
     ET.indent(suites, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
 
@@ -58,14 +56,14 @@ def _clause(report: Report, clause: Clause, group: str) -> ET.Element:
         claims = [f.claim for f in report.findings if f.name in clause.findings]
         body = "\n".join([measured, *claims, f"replay: {report.replay}"])
         kind = clause.findings[0] if clause.findings else "bound"
-        ET.SubElement(case, "failure", {"message": _legal(clause.why or clause.measured), "type": _legal(kind)}).text = _legal(
-            body
-        )
+        ET.SubElement(
+            case, "failure", {"message": printable(clause.why or clause.measured), "type": printable(kind)}
+        ).text = printable(body)
     elif clause.outcome is Outcome.INCONCLUSIVE:
-        ET.SubElement(case, "skipped", {"message": _legal(f"inconclusive: {clause.why or clause.measured}")})
+        ET.SubElement(case, "skipped", {"message": printable(f"inconclusive: {clause.why or clause.measured}")})
     else:
         waived = f"waived: {clause.why}\n" if clause.outcome is Outcome.WAIVED else ""
-        ET.SubElement(case, "system-out").text = _legal(waived + measured)
+        ET.SubElement(case, "system-out").text = printable(waived + measured)
     return case
 
 
@@ -73,10 +71,10 @@ def _evidence(evidence: Evidence, group: str) -> ET.Element:
     case = _case(group, evidence.name)
     said = f"needed {evidence.needed}, seen {evidence.seen}"
     if evidence.enough:
-        ET.SubElement(case, "system-out").text = _legal(said)
+        ET.SubElement(case, "system-out").text = printable(said)
     else:
         why = f": {evidence.why}" if evidence.why else ""
-        ET.SubElement(case, "skipped", {"message": _legal(f"inconclusive: {said}{why}")})
+        ET.SubElement(case, "skipped", {"message": printable(f"inconclusive: {said}{why}")})
     return case
 
 
@@ -85,24 +83,19 @@ def _verdict(report: Report, group: str, cases: list[ET.Element]) -> list[ET.Ele
     found = []
     if report.failure:
         case = _case(group, "harness")
-        ET.SubElement(case, "error", {"message": _legal(report.failure), "type": "harness"})
+        ET.SubElement(case, "error", {"message": printable(report.failure), "type": "harness"})
         found.append(case)
     shown = {Outcome.VIOLATED: "failure", Outcome.INCONCLUSIVE: "skipped"}.get(report.verdict.outcome)
     if shown and not _having(cases, shown):
         case = _case(group, "verdict")
-        ET.SubElement(case, shown, {"message": _legal(f"{report.verdict.outcome}: {report.verdict.why}")})
+        ET.SubElement(case, shown, {"message": printable(f"{report.verdict.outcome}: {report.verdict.why}")})
         found.append(case)
     return found
 
 
 def _case(group: str, name: str) -> ET.Element:
-    return ET.Element("testcase", {"classname": _legal(group), "name": _legal(name), "time": "0"})
+    return ET.Element("testcase", {"classname": printable(group), "name": printable(name), "time": "0"})
 
 
 def _having(cases: list[ET.Element], tag: str) -> int:
     return sum(case.find(tag) is not None for case in cases)
-
-
-def _legal(text: str) -> str:
-    """``text`` without the characters that XML 1.0 forbids."""
-    return _NOT_XML.sub("\ufffd", text)

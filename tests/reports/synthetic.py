@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -46,6 +47,11 @@ NODES = ("primary", "replica-1", "replica-2")
 def plan() -> Plan:
     """The plan of all synthetic runs."""
     return parse_plan(PLAN_TEXT)
+
+
+def xml(text: str) -> ElementTree.Element:
+    """Our own output, parsed."""
+    return ElementTree.fromstring(text)  # noqa: S314  # nobody else wrote it
 
 
 def history(operations: int = 20_000, seconds: int = 30, keys: int = 50, seed: int = 7, key_name: str = "k{}") -> History:

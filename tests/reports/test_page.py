@@ -1,0 +1,138 @@
+"""report.html without a browser: what it says, what it refers to, what may run in it, how big it is."""
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from harness.results import Outcome
+from reports import Report, render_html
+from tests.reports.synthetic import report
+
+SECTIONS = ["verdict", "contract", "findings", "faults", "adequacy", "charts", "measures", "environment"]
+
+
+class Page(HTMLParser):
+    """Ids, links, scripts and the nesting of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.sections: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.captions = self.tables = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = dict(attrs)
+        self.ids += [names["id"] or ""] if "id" in names else []
+        self.sections += [names.get("id") or ""] if tag == "section" else []
+        self.links += [names.get("href") or ""] if tag == "a" else []
+        self.loads += [value or "" for name, value in attrs if name in ("src", "srcset", "data", "poster", "background")]
+        self.loads += [names.get("href") or ""] if tag in ("link", "use", "image", "base") else []
+        self.tables += tag == "table"
+        self.captions += tag == "caption"
+
+
+@pytest.fixture(scope="module")
+def violated() -> Report:
+    return report()
+
+
+@pytest.fixture(scope="module")
+def text(violated: Report) -> str:
+    return render_html(violated)
+
+
+def test_sections_come_in_the_order_of_questions(text: str) -> None:
+    """Verdict first, environment last."""
+    assert Page(text).sections == SECTIONS
+
+
+def test_nothing_is_fetched_and_every_anchor_exists(text: str) -> None:
+    """The page loads nothing, links only into itself, and no id is given twice."""
+    page = Page(text)
+    assert page.loads == []
+    assert len(page.ids) == len(set(page.ids))
+    assert {link for link in page.links if link[1:] not in page.ids} == set()
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+
+
+def test_only_our_script_may_run(text: str) -> None:
+    """The content security policy allows exactly the script in the page, and no connection."""
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert policy
+    assert script
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    allowed = policy[1].replace("&#39;", "'").replace("&#43;", "+")
+    assert "default-src 'none'" in allowed
+    assert f"script-src 'sha256-{digest}'" in allowed
+
+
+def test_the_first_screen_answers_what_why_and_what_to_do(text: str, violated: Report) -> None:
+    """Word, reason, replay command, facts and the gravest finding stand before the contract."""
+    first = text[: text.index('id="contract"')]
+    for fact in ("violated", violated.replay, "Valkey 8.1.1", violated.plan.hash, "20,000", violated.findings[0].claim):
+        assert fact in first
+
+
+def test_all_tables_have_captions(text: str) -> None:
+    """No table is without its caption."""
+    page = Page(text)
+    assert page.tables == page.captions > 5
+
+
+def test_a_proxy_is_not_called_a_kernel(text: str, violated: Report) -> None:
+    """Where the means was a proxy the page says so; where it was not it does not."""
+    note = "A proxy&#39;s cut is not a kernel&#39;s partition"
+    assert note in text
+    kernel = tuple(replace(episode, means="kernel") for episode in violated.history.episodes)
+    elsewhere = replace(violated, history=replace(violated.history, episodes=kernel), environment={})
+    assert note not in render_html(elsewhere)
+
+
+def test_an_unproven_episode_is_called_so(text: str) -> None:
+    """The fault table and its chart count the episode that was never proven."""
+    assert "not proven" in text
+    assert "3 of 4 episodes proved an effect" in text
+
+
+@pytest.mark.parametrize("answer", ["pass", "violated", "inconclusive", "error"])
+def test_each_answer_has_its_own_word_and_shape(answer: str) -> None:
+    """The four answers differ in word and in drawn shape, not in colour alone."""
+    outcome = Outcome.PASS if answer == "error" else Outcome(answer)
+    text = render_html(replace(report(outcome=outcome), failure="the driver died" if answer == "error" else ""))
+    heading = text[text.index("<h1>") : text.index("</h1>")]
+    assert heading.rstrip().endswith(f"{answer}</span>")
+    shapes = {"pass": "<circle", "violated": "M6.3 1h7.4", "inconclusive": "M10 .8L", "error": "M10 1l9.3"}
+    assert [name for name, shape in shapes.items() if shape in heading] == [answer]
+
+
+def test_hostile_text_is_never_markup(violated: Report) -> None:
+    """Keys, errors, logs, plans and claims that hold markup add no element to the page."""
+    evil = "</script><script>window.hacked = 1</script><img src=x onerror=hacked()><!--"
+    run = replace(
+        violated.history, keys=(evil,) * len(violated.history.keys), errors=(evil, evil), nodes=(evil, evil + "1", evil + "2")
+    )
+    finding = replace(violated.findings[0], claim=evil, argument=(evil,), key=evil, nodes=(evil,), scope=evil, phase=evil)
+    result = replace(violated.results[1], findings=(finding,))
+    text = render_html(
+        replace(violated, history=run, results=(result,), plan_text=evil, logs={evil: evil}, environment={evil: evil}, run=evil)
+    )
+    assert text.count("<script") == 2
+    assert "<img" not in text
+    assert "window.hacked" in text
+
+
+def test_a_million_operations_make_a_small_page_soon(million) -> None:
+    """A run of 1,000,000 operations is drawn in seconds and stays under 5 MB, plan, logs and all."""
+    size = million.page.stat().st_size
+    print(f"1,000,000 operations: all reports in {million.seconds:.2f} s, report.html {size / 1e6:.2f} MB")
+    assert size < 5_000_000
+    assert million.seconds < 60
