@@ -18,6 +18,7 @@ MARKS = 3
 """Marks that are timed to know how fast a link is."""
 
 _AGAIN_S = 0.02
+_LEAST_NS = 50_000_000
 
 
 class Marks:
@@ -41,8 +42,15 @@ class Marks:
     async def cross(self, within_ns: int) -> Times:
         """Send one mark over every link at once; raises ``OSError`` if an end of one does not serve."""
         links = list(self._probes)
-        times = await asyncio.gather(*(self._probes[link].carry(within_ns, self._way) for link in links))
-        return dict(zip(links, times, strict=True))
+        carrying = (self._probes[link].carry(within_ns, self._way) for link in links)
+        # All of them end before one's failure is told: a probe carries one mark at a time.
+        results = await asyncio.gather(*carrying, return_exceptions=True)
+        times: dict[Link, int | None] = {}
+        for link, result in zip(links, results, strict=True):
+            if isinstance(result, BaseException):
+                raise result
+            times[link] = result
+        return times
 
     async def fastest(self, within_ns: int) -> dict[Link, int]:
         """The fastest of three marks on every link: the one that stalls of the machine lengthened least.
@@ -76,12 +84,15 @@ class Marks:
         begin = _now()
         carried: set[Link] = set()
         failure = ""
-        while len(carried) < len(self._links) and _now() - begin < within_ns / 1e9:
+        while True:
             try:
-                carried |= {link for link, took_ns in (await self.cross(within_ns // 4)).items() if took_ns is not None}
+                times = await self.cross(max(within_ns // 4, _LEAST_NS))
+                carried |= {link for link, took_ns in times.items() if took_ns is not None}
             except OSError as error:
                 failure = f" ({error})"
                 await asyncio.sleep(_AGAIN_S)
+            if len(carried) == len(self._links) or _now() - begin >= within_ns / 1e9:
+                break
         waited = format_duration(round((_now() - begin) * 1e9))
         silent = [link for link in self._links if link not in carried]
         if silent:

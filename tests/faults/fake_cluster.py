@@ -30,7 +30,7 @@ MS = 1_000_000
 
 def spec(kind: str, **options: object) -> FaultSpec:
     """A fault's spec as a plan would give it, with a beat of its own unless told."""
-    return FaultSpec.model_validate({"kind": kind, "every": "60s", "lasts": "160ms", "after": "20ms", **options})
+    return FaultSpec.model_validate({"kind": kind, "every": "60s", "lasts": "300ms", "after": "20ms", **options})
 
 
 class FakeRuntime:
@@ -175,9 +175,18 @@ class FakeProbe:
     def __init__(self, candidate: FakeCandidate, link: Link) -> None:
         self.candidate = candidate
         self.link = link
+        self.carrying = False
 
     async def carry(self, within_ns: int, way: Way = Way.BOTH) -> int | None:
         del way
+        assert not self.carrying, "a probe carries one mark at a time"
+        self.carrying = True
+        try:
+            return await self._carry(within_ns)
+        finally:
+            self.carrying = False
+
+    async def _carry(self, within_ns: int) -> int | None:
         runtime = self.candidate.runtime
         begin_ns = monotonic_ns()
         if any(runtime.states.get(end) == "" for end in (self.link.source, self.link.target)):
