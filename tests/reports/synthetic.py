@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 
@@ -49,9 +49,9 @@ def plan() -> Plan:
     return parse_plan(PLAN_TEXT)
 
 
-def xml(text: str) -> ElementTree.Element:
+def xml(text: str) -> ET.Element:
     """Our own output, parsed."""
-    return ElementTree.fromstring(text)  # noqa: S314  # nobody else wrote it
+    return ET.fromstring(text)  # noqa: S314  # nobody else wrote it
 
 
 def history(operations: int = 20_000, seconds: int = 30, keys: int = 50, seed: int = 7, key_name: str = "k{}") -> History:

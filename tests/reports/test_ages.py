@@ -29,6 +29,6 @@ def test_time_in_which_the_harness_stood_still_is_taken_off() -> None:
     """A read's age never counts a stall."""
     run = history()
     with_stall = ages(run, plan().contract)
-    without = ages(replace(run, stalls=(), _derived={}), plan().contract)
+    without = ages(replace(run, stalls=()), plan().contract)
     assert (with_stall.lo_ns <= without.lo_ns).all()
     assert with_stall.lo_ns.sum() < without.lo_ns.sum()
