@@ -31,10 +31,10 @@ def bound_clauses(plan: Plan, history: History, reads: JudgedReads, ledger: Ledg
     contract, staleness = plan.contract, plan.contract.staleness
     if staleness.steady is not None:
         supports = {support.phase: support for support in bound_support(history, contract, pairs(history, contract))}
-        yield _bound(plan, "steady", format_duration(staleness.steady), supports.get(STEADY), ledger)
+        yield _bound(plan, "steady", f"{format_duration(staleness.steady)}, steady", supports.get(STEADY), ledger)
         for fault, bound in staleness.during.items():
-            grace = f", and for {format_duration(staleness.after_heal)} after it" if staleness.after_heal else ""
-            yield _bound(plan, f"during.{fault}", f"{bound} during {fault}{grace}", supports.get(f"during {fault}"), ledger)
+            grace = f" and for {format_duration(staleness.after_heal)} after it" if staleness.after_heal else ""
+            yield _bound(plan, f"during.{fault}", f"{bound}, during {fault}{grace}", supports.get(f"during {fault}"), ledger)
     if staleness.versions is not None:
         n = int(reads.revealing.sum())
         yield settle(
@@ -62,7 +62,7 @@ def _bound(plan: Plan, key: str, words: str, support: Support | None, ledger: Le
         if not measure.scope and _judged_in(measure.phase, plan) == phase and measure.phase and measure.value is not None
     ]
     measured = f"the stalest read was certainly {format_duration(max(oldest))} old" if oldest else "no read"
-    name, promise = f"staleness.{key}", f"no read returns what was superseded more than {words} ago"
+    name, promise = f"staleness.{key}", f"no read is staler than {words}"
     if support is None or len(support.late_ns) == 0:
         missing = f"no acknowledged write was followed by reads in the phase {phase}, so nothing shows that the bound holds"
         return settle(name, promise, broken, measured=measured, n=0, missing=missing)

@@ -37,6 +37,12 @@ _GUARANTEES = {
     "monotonic_writes": "a session's writes appear in their order",
     "writes_follow_reads": "what a session writes appears after what it had read",
 }
+_PAIRS = {
+    "read_your_writes": "reads of a key after a write of it",
+    "monotonic_reads": "reads of a key after a read of it",
+    "monotonic_writes": "writes after a write",
+    "writes_follow_reads": "writes after a read",
+}
 
 
 def order_clauses(plan: Plan, history: History, reads: JudgedReads, ledger: Ledger) -> Iterator[Clause]:
@@ -51,7 +57,7 @@ def order_clauses(plan: Plan, history: History, reads: JudgedReads, ledger: Ledg
     for guarantee in _GUARANTEES:
         reach: Reach = getattr(contract.sessions, guarantee)
         if reach != "none":
-            yield _session(guarantee, reach, history, reads, ledger)
+            yield _session(guarantee, reach, history, ledger)
 
 
 def fleet_clauses(plan: Plan, history: History, ledger: Ledger) -> Iterator[Clause]:
@@ -95,7 +101,8 @@ def _linearizable(reads: JudgedReads, ledger: Ledger) -> Clause:
 
 
 def _node_monotonic(history: History, ledger: Ledger) -> Clause:
-    n = _repeated_reads(history, history.node.astype(np.int64) << 32 | history.epoch.astype(np.int64), history.epoch >= 0)
+    at_node = _group(history.key, history.node, history.epoch + 1)
+    n = _exercised(at_node, found := _found(history) & (history.epoch >= 0), found)
     return settle(
         "node_monotonic",
         "one node, in one epoch, never goes backwards",
@@ -106,14 +113,25 @@ def _node_monotonic(history: History, ledger: Ledger) -> Clause:
     )
 
 
-def _session(guarantee: str, reach: Reach, history: History, reads: JudgedReads, ledger: Ledger) -> Clause:
+def _session(guarantee: str, reach: Reach, history: History, ledger: Ledger) -> Clause:
     scopes, name = _SCOPES[reach], guarantee.replace("_", "-")
+    read, wrote = _found(history), (history.function != Function.READ) & (history.status == Status.OK)
+    earlier, later, same_key = {
+        "read_your_writes": (wrote, read, True),
+        "monotonic_reads": (read, read, True),
+        "monotonic_writes": (wrote, wrote, False),
+        "writes_follow_reads": (read, wrote, False),
+    }[guarantee]
+    within = {"any-node": history.session, "same-node": _group(history.session, history.node), "sticky": _stays(history)}[reach]
+    n = _exercised(_group(within, history.key) if same_key else within, earlier, later)
+    where = "" if reach == "any-node" else " at one node"
     return settle(
         f"sessions.{guarantee}",
         f"{_GUARANTEES[guarantee]}, {_REACHES[reach]}",
         ledger.against(lambda finding: finding.name == name and finding.scope in scopes),
-        measured=f"{len(reads):,} reads in {len(np.unique(history.session)):,} sessions",
-        n=len(reads),
+        measured=f"{n:,} {_PAIRS[guarantee]} in one session{where}",
+        n=n,
+        missing="" if n else f"there were no {_PAIRS[guarantee]} in one session{where}",
     )
 
 
@@ -165,10 +183,34 @@ def _named(*names: str) -> Callable[[Finding], bool]:
     return lambda finding: finding.name in names
 
 
-def _repeated_reads(history: History, place: Column, known: Column) -> int:
-    """How many reads that found a version come after another one of their key at the same ``place``: those that could go back."""
-    found = (history.seen == Seen.HIT) & (history.status == Status.OK) & (history.function == Function.READ) & known
-    rows = np.flatnonzero(found & history.ordered[history.key])
-    order = np.lexsort((place[rows], history.key[rows]))
-    key, place = history.key[rows][order], place[rows][order]
-    return int(((key[1:] == key[:-1]) & (place[1:] == place[:-1])).sum())
+def _found(history: History) -> Column:
+    """Where an ok read found a version that has an order."""
+    found: Column = (history.seen == Seen.HIT) & (history.status == Status.OK) & history.ordered[history.key]
+    return found
+
+
+def _stays(history: History) -> Column:
+    """Per row the number of a session's stay: its operations at one node, with no other node in between."""
+    order = np.argsort(history.session, kind="stable")
+    moved = (np.diff(history.session[order]) != 0) | (np.diff(history.node[order]) != 0)
+    stays = np.zeros(len(history), np.int64)
+    stays[order[1:]] = np.cumsum(moved)
+    return stays
+
+
+def _group(*columns: Column) -> Column:
+    """One number a row for what the ``columns`` say together; they hold whole numbers from 0."""
+    group = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        group = group * (int(column.max(initial=0)) + 1) + column
+    return group
+
+
+def _exercised(group: Column, earlier: Column, later: Column) -> int:
+    """How many ``later`` operations were called after an ``earlier`` one of their group: those that can break a promise."""
+    order = np.argsort(group, kind="stable")
+    begins = np.ones(len(order), np.bool_)
+    begins[1:] = np.diff(group[order]) != 0
+    before = np.cumsum(earlier[order]) - earlier[order]
+    at_begin = before[np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))]
+    return int((later[order] & (before > at_begin)).sum())

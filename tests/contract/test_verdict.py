@@ -130,9 +130,31 @@ SESSION_PAIRS = {
 @pytest.mark.parametrize("pair", SESSION_PAIRS)
 def test_a_session_guarantee_reaches_as_far_as_it_is_promised(reach: str, breaking: set[str], pair: str) -> None:
     """A broken pair breaks a promise exactly if it lies within the promise's reach."""
-    clause = clause_of(history(SESSION_PAIRS[pair]), f'sessions = {{ monotonic_reads = "{reach}" }}')
+    both_kept = "r y0 @a s2 0-1; r y0 @a s2 2-3"
+    clause = clause_of(history(SESSION_PAIRS[pair], both_kept), f'sessions = {{ monotonic_reads = "{reach}" }}')
     assert clause.name == "sessions.monotonic_reads"
     assert clause.outcome is (Outcome.VIOLATED if pair in breaking else Outcome.PASS)
+
+
+@pytest.mark.parametrize("guarantee", ["read_your_writes", "monotonic_reads", "monotonic_writes", "writes_follow_reads"])
+@pytest.mark.parametrize(("reach", "together"), [("any-node", 1), ("same-node", 2), ("sticky", 3)])
+def test_a_session_guarantee_needs_a_session_that_could_break_it(guarantee: str, reach: str, together: int) -> None:
+    """Operations of one session count at whichever node, at one node, or without a move in between: as far as was promised."""
+    first, then = {
+        "read_your_writes": ("w x1", "r x1"),
+        "monotonic_reads": ("r x0", "r x0"),
+        "monotonic_writes": ("w x1", "w y1"),
+        "writes_follow_reads": ("r y0", "w x1"),
+    }[guarantee]
+    runs = [
+        f"{first} @a s0 0-1; {then} @a s1 4-5",
+        f"{first} @a s0 0-1; {then} @b s0 4-5",
+        f"{first} @a s0 0-1; r z0 @b s0 2-3; {then} @a s0 4-5",
+        f"{first} @a s0 0-1; r z0 @a s0 2-3; {then} @a s0 4-5",
+    ]
+    for number, operations in enumerate(runs):
+        clause = clause_of(history(operations), f'sessions = {{ {guarantee} = "{reach}" }}')
+        assert clause.outcome is (Outcome.PASS if number >= together else Outcome.INCONCLUSIVE), operations
 
 
 def test_a_promise_that_reaches_nowhere_has_no_clause() -> None:
