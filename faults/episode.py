@@ -4,7 +4,8 @@
         arm ──────── apply · prove ───────────────────── prove again ──── heal · confirm
 
 ``Episode.applied_ns`` is taken when the means are in place, ``proven_ns`` when the first proof was complete, ``healed_ns`` when
-the means are gone. An episode counts as proven only if the second proof and the confirmation bear the first one out.
+the means are gone. An episode counts as proven only if the second proof and the confirmation bear the first one out; one that is
+cut short by a cancellation has the first only.
 
 Whatever happens between apply and heal (a server that talks nonsense, a runtime that fails, Ctrl-C), healing follows. Nothing
 that a server does makes these functions raise.

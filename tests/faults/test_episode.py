@@ -141,10 +141,10 @@ def test_a_node_that_died_by_itself_does_not_prove_a_cut():
 def test_a_dead_end_beside_a_silent_link_is_one_unproven_episode():
     """While one mark fails at once and another is still under way, no further mark is sent on the same connection."""
     runtime = FakeRuntime()
-    runtime.states["replica-1"] = ""
+    runtime.states["replica-2"] = ""
     runtime.cuts = set(FLEET.links)
     (episode,) = asyncio.run(Run(runtime, SPECS["partition"]).go())
-    assert episode.evidence[0] == "unproven before: an end of replica-1->primary is gone"
+    assert episode.evidence[0] == "unproven before: an end of replica-2->primary is gone"
     assert episode.healed_ns is not None
 
 
