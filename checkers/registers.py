@@ -45,7 +45,7 @@ class Registers:
     @property
     def unwritten(self) -> Column:
         """The values that were read, although no operation that may have taken effect wrote them."""
-        found: Column = np.flatnonzero((self.clusters.write_call_ns == NEVER) & self.read & ~self.repeated[self.clusters.key])
+        found: Column = np.flatnonzero((self.clusters.write_call_ns == NEVER) & self.read & (self.version != 0))
         return found
 
     @property
@@ -68,10 +68,10 @@ def registers(history: History, contract: Contract) -> Registers:
     value = np.where(absent, 0, history.seen_version[reads])[hit | absent]
     deleted = np.zeros(keys, bool)
     deleted[history.key[writes[history.function[writes] == Function.DELETE]]] = True
-    repeated = np.zeros(keys, bool)
-    repeated[history.key[reads[absent]]] = True
-    repeated &= deleted
     reads = reads[hit | absent]
+    repeated = np.zeros(keys, bool)
+    repeated[history.key[reads[value == 0]]] = True
+    repeated &= deleted
 
     written = history.sent_version[writes]
     slot, key, version = _numbered(
