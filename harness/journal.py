@@ -314,12 +314,12 @@ class _Piece:
         """The columns of the history, with keys and errors by their common index."""
         rows = np.flatnonzero(self.records["begun"] == 1)
         records = self.records[rows]
-        status = np.where(records["ended"] > 0, records["ended"].astype(np.int8) - 1, Status.INFO).astype(np.int8)
+        ended = records["ended"] > 0
+        status = np.where(ended, records["ended"].astype(np.int8) - 1, Status.INFO).astype(np.int8)
         info = status == Status.INFO
         places = names.places([name for name, _ in self.keys])
-        ended = records["ended"] > 0
         seen_key = places[np.where(ended, records["seen_key"], -1)]
-        seen = records["seen"].astype(np.int8)
+        seen = np.where(ended, records["seen"], Seen.NOTHING).astype(np.int8)
         # A key that no worker of this run has: nobody of this run can have written the value.
         seen[(seen == Seen.HIT) & (seen_key < 0)] = Seen.GARBAGE
         hit = seen == Seen.HIT

@@ -133,11 +133,13 @@ class Loop:
             if left_ns <= 0:
                 break
             self._turn(min(left_ns, TICK_NS))
-        self._later.clear()
-        self._ready.clear()
         self._stopping = True
+        self._later.clear()
         while self._in_flight():
             self._turn(TICK_NS)
+        # What the last answers made ready or due is not played any more.
+        self._later.clear()
+        self._ready.clear()
         for client in clients:
             client.steps.close()
         self._journal.count(*self._ended)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.driver import DriverPool, Task
+from harness.driver.worker import Worker
 from harness.history import History
 from harness.journal import read_journals
 from harness.plan import WorkloadSpec
@@ -52,4 +53,14 @@ async def play(the_task: Task, ms: int, settle_ms: int | None = None) -> History
             await pool.settle(settle_ms * MS)
     finally:
         await pool.close()
+    return read_journals(the_task.directory)
+
+
+def play_here(the_task: Task, ms: int) -> History:
+    """As ``play``, in this process: quicker to start, and enough for what one loop does."""
+    worker = Worker(the_task, 0)
+    worker.open()
+    begin_ns = worker.loop.now_ns()
+    worker.run(begin_ns, begin_ns + ms * MS)
+    worker.close()
     return read_journals(the_task.directory)
