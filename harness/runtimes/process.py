@@ -131,9 +131,7 @@ class ProcessRuntime:
 
     async def start(self, server: Server) -> None:
         """Start a node; raises ``StartupError`` if it ends at once, with the end of its log."""
-        node = self._node(server.node)
-        node.server = server
-        await self._launch(node)
+        await self._launch(self._node(server.node), server)
 
     async def kill(self, node: str) -> None:
         """Kill the node's process with SIGKILL and wait until it is gone."""
@@ -148,7 +146,7 @@ class ProcessRuntime:
             raise HarnessError(f"{node} was never started")
         if not keep_data and not stopped.alive and stopped.data.exists():
             await asyncio.to_thread(shutil.rmtree, stopped.data)
-        await self._launch(stopped)
+        await self._launch(stopped, stopped.server)
 
     async def pause(self, node: str) -> None:
         """SIGSTOP; returns when every thread of the process stands still."""
@@ -230,13 +228,13 @@ class ProcessRuntime:
             if failure:
                 raise failure
 
-    async def _launch(self, node: _Node) -> None:
-        server = node.server
-        if server is None or self._ledger is None:
+    async def _launch(self, node: _Node, server: Server) -> None:
+        if self._ledger is None:
             raise HarnessError(f"{node.name} cannot be started: the runtime is not open")
         if node.alive:
             raise HarnessError(f"{node.name} runs already", fix="kill it first")
         program = find_program(server.program)
+        node.server = server
         await _until_free(node)
         with _writing(node.log):
             node.data.mkdir(parents=True, exist_ok=True)

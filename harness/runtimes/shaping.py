@@ -172,7 +172,10 @@ class Flow:
         if mark is Mark.RESET:
             reset(sink)
         else:
-            sink.write_eof()
+            try:
+                sink.write_eof()
+            except OSError:  # the other side broke meanwhile; asyncio has not told yet
+                sink.abort()
         self._on_end()
 
     def _throttle_source(self) -> None:

@@ -257,7 +257,15 @@ def test_directory_of_a_living_run_is_refused(tmp_path, kit):
             await runtime.start(kit.server(runtime, "primary"))
             with pytest.raises(HarnessError, match="another run"):
                 await ProcessRuntime(tmp_path).open(kit.topology)
+            with pytest.raises(HarnessError, match="runs already"):
+                await runtime.start(kit.server(runtime, "primary", "--maxclients", "7"))
             await kit.serving(runtime.endpoint("primary"))
+            await runtime.kill("primary")
+            await runtime.restart("primary", keep_data=True)
+            await kit.serving(runtime.endpoint("primary"))
+            clients = kit.ask(runtime.endpoint("primary"), "INFO", "clients")
+            assert "maxclients:" in clients, "the refused start must not change what a restart does"
+            assert "maxclients:7\r" not in clients
 
     asyncio.run(scenario())
 

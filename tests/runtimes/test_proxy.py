@@ -303,6 +303,24 @@ def test_end_of_a_connection_is_held_by_a_cut(rig):
     play(scenario())
 
 
+def test_mend_survives_owners_that_left(rig):
+    """What a cut held for a peer that has gone meanwhile is dropped, and its connection forgotten."""
+
+    async def scenario():
+        async with rig() as link:
+            near, far = await link.pair()
+            await link.proxies.cut([LINK], Way.BACKWARD)
+            await far.send(b"answer")
+            far.writer.write_eof()
+            near.writer.close()
+            assert await far.ended()
+            assert (await link.traffic()).held_backward == 6
+            await link.proxies.mend([LINK])
+            await _until_forgotten(link)
+
+    play(scenario())
+
+
 def test_refusal_resets_and_refuses_until_the_mend(rig):
     """A refused link resets both ends of what is open and refuses what is new."""
 
