@@ -120,9 +120,7 @@ def _meets(episode: Episode, begin_ns: int, end_ns: int, grace_ns: int) -> bool:
 def _context(episode: Episode, begin_ns: int, end_ns: int) -> str:
     """How an episode lies to a finding's operations."""
     applied = episode.applied_ns or 0
-    until = (
-        "was not healed before the run ended" if episode.healed_ns is None else f"healed at {words.instant(episode.healed_ns)}"
-    )
+    until = "was not healed before the run ended" if episode.healed_ns is None else f"healed at {episode.healed_ns / 1e9:.3f} s"
     since = words.duration(abs(begin_ns - applied))
     place = (
         f"{since} before the first of these operations" if applied <= begin_ns else f"{since} after the first of these operations"

@@ -13,7 +13,7 @@ from harness.results import Curve, Finding, Measure, Outcome, Result, Verdict
 
 _EXIT_STATUS = {Outcome.PASS: PASS, Outcome.VIOLATED: VIOLATED, Outcome.INCONCLUSIVE: INCONCLUSIVE}
 
-GATING, WAIVED, NOTED = "decided the verdict", "waived by the contract", "seen, but not promised otherwise"
+GATING, WAIVED, NOTED = "decided the verdict", "waived by the contract", "breaks no promise"
 """What a finding means for the verdict."""
 
 
@@ -32,6 +32,7 @@ class Report:
         logs: ends of the nodes' logs, by node.
         oddities: what the reader must know of how the run went: start-ups that were retried, stalls, a run cut short.
         failure: why the harness itself failed; empty if it did not.
+        command: what to type to come to this again; empty where that is ``anachron replay`` of the run.
     """
 
     plan: Plan
@@ -44,6 +45,7 @@ class Report:
     logs: Mapping[str, str] = field(default_factory=dict)
     oddities: tuple[str, ...] = ()
     failure: str = ""
+    command: str = ""
 
     @property
     def answer(self) -> str:
@@ -64,8 +66,8 @@ class Report:
 
     @property
     def replay(self) -> str:
-        """The command that runs the same plan again."""
-        return f"anachron replay {shlex.quote(self.run)}"
+        """The command that runs the same plan again, or for a history from elsewhere checks it again."""
+        return self.command or f"anachron replay {shlex.quote(self.run)}"
 
     @property
     def findings(self) -> tuple[Finding, ...]:

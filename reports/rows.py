@@ -52,10 +52,14 @@ class Row:
     @property
     def sentence(self) -> str:
         """The operation in a few words: ``read k7 → version 3``."""
+        return self.phrase(self.key)
+
+    def phrase(self, key: str) -> str:
+        """The operation in a few words, with ``key`` for its key's name."""
         if self.function == "read":
-            return f"read {self.key} → {self.saw}"
-        what = f"write {self.key} = version {self.version}" if self.function == "write" else f"delete {self.key}"
-        return f"{what} → {self.status}"
+            return f"read {key} → {self.saw}"
+        what = f"write {key} = version {self.version}" if self.function == "write" else f"delete {key}"
+        return what if self.status == "ok" else f"{what} → {self.status}"
 
     @property
     def saw(self) -> str:

@@ -21,13 +21,13 @@ from harness.history import Episode
 from reports.chart import element, joined
 from reports.rows import Row
 from reports.time_charts import named
-from reports.words import clip, duration
+from reports.words import clip, duration, shorten
 
 _AXIS = 118
 """Where the time axis stands."""
 _LABELS = 150
 """Where the operations' labels begin."""
-_LANES = 450
+_LANES = 430
 """Where the first lane stands."""
 _LETTER, _SMALL_LETTER = 7.0, 5.8
 """Pixels that a letter of a label and of its detail takes, about."""
@@ -40,7 +40,10 @@ _LEAST, _USUAL, _MOST = 7.0, 28.0, 72.0
 _LABEL_STEP = 36.0
 _TICK_STEP = 14.0
 _LABEL_LENGTH = 40
+_KEY_LENGTH = 15
 _NODE_LENGTH = 24
+_FEW, _APART, _CLOSE = 4, 72.0, 46.0
+"""Few sessions have lanes so far apart, more have closer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +94,12 @@ def spacetime(rows: tuple[Row, ...], episodes: tuple[Episode, ...], name: str) -
     axis = Axis(_events(rows, episodes))
     sessions = list(dict.fromkeys(row.session for row in rows))
     nodes = sorted({row.node for row in rows})
-    clients = {session: _LANES + 72.0 * place for place, session in enumerate(sessions)}
+    between_sessions = _CLOSE if len(sessions) > _FEW else _APART
+    clients = {session: _LANES + between_sessions * place for place, session in enumerate(sessions)}
     name_width = min(max(len(node) for node in nodes), _NODE_LENGTH) * _LETTER
-    pitch = max(96.0, name_width + 24)
+    between_nodes = max(96.0, name_width + 24)
     first_node = clients[sessions[-1]] + max(130.0, name_width)
-    machines = {node: first_node + pitch * place for place, node in enumerate(nodes)}
+    machines = {node: first_node + between_nodes * place for place, node in enumerate(nodes)}
     width = machines[nodes[-1]] + max(48.0, name_width / 2 + 12)
     label_tops = spread([axis.at(row.call_ns) + 4 for row in rows], _LABEL_STEP, _HEAD + 22.0)
     height = max(axis.bottom, label_tops[-1] + 16) + _FOOT
@@ -220,17 +224,16 @@ def _operation(row: Row, label_top: float, axis: Axis, session: float, node: flo
     middle = (top + bottom) / 2
     answered = row.return_ns is not None
     style = ("read" if row.function == "read" else "write") + ("" if answered else " unknown")
-    label, detail = clip(row.sentence, _LABEL_LENGTH), f"op {row.op} · {row.took}" + (f" · {row.age}" if row.age else "")
+    label, detail = (
+        clip(row.phrase(shorten(row.key, _KEY_LENGTH)), _LABEL_LENGTH),
+        f"op {row.op} · {row.took}" + (f" · {row.age}" if row.age else ""),
+    )
     label_end = _LABELS + max(len(label) * _LETTER, len(detail) * _SMALL_LETTER) + 8
-    if answered:
-        answer = _arrow(node - 2, middle, session + 5, bottom, f"message answer {style}")
-    else:
-        answer = _text("no answer", session + 9, bottom + 14, "detail")
     marks = [
         element("title", f"op {row.op}: {row.sentence} at {row.node}, {row.took}"),
         _line(label_end, label_top, session - 8, top + 2, "leader"),
         _arrow(session + 5, top, node - 2, middle, f"message {style}"),
-        answer,
+        _arrow(node - 2, middle, session + 5, bottom, f"message answer {style}") if answered else Markup(""),
         element("circle", cx=node, cy=f"{middle:.1f}", r=3.5, class_=f"event {style}"),
         _box(session - 5, top, 10, max(bottom - top, 5) if answered else _UNANSWERED, f"interval {style}"),
         _text(label, _LABELS, label_top - 1, "label"),

@@ -140,11 +140,15 @@ def _throughput(history: History, binned: Series, span: int) -> Chart:
 
 def _failures(history: History, binned: Series, span: int) -> Chart:
     edges = binned.edges_ns / span
-    scale = zero_scale([binned.rate["fail"], binned.rate["info"]], "count")
+    fail, both = binned.rate["fail"], binned.rate["fail"] + binned.rate["info"]
+    scale = zero_scale([both], "count")
     failed, unknown = (int((history.status == status).sum()) for status in (1, 2))
     reading = f"{plural(failed, 'operation')} certainly failed; of {count(unknown)} nobody knows whether they took effect."
-    some = {name: np.where(binned.rate[name] > 0, scale.at(binned.rate[name]), np.nan) for name in ("fail", "info")}
-    lines = [staircase(edges, some["fail"], "bar fail", filled=True), staircase(edges, some["info"], "bar info", filled=True)]
+    # Stacked: info stands on fail, and is drawn behind it.
+    lines = [
+        staircase(edges, np.where(binned.rate["info"] > 0, scale.at(both), np.nan), "bar info", filled=True),
+        staircase(edges, np.where(fail > 0, scale.at(fail), np.nan), "bar fail", filled=True),
+    ]
     return _chart(
         history,
         span,

@@ -65,6 +65,16 @@ def clip(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def shorten(name: str, length: int) -> str:
+    """``name`` with its middle left out, so that at most ``length`` characters stay.
+
+    >>> shorten("tenant-0042/profile/7", 11)
+    'tenan…ile/7'
+    """
+    kept = length - 1
+    return name if len(name) <= length else f"{name[: kept // 2]}…{name[len(name) - (kept - kept // 2) :]}"
+
+
 def duration(duration_ns: float) -> str:
     """A duration with a space before its unit.
 
