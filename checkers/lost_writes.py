@@ -7,7 +7,8 @@ gone        In the settle phase (writing has stopped, faults are healed) the las
             finds an older version, and the nodes that acknowledged what is missing are among those that answered. Reads called
             before the key's last acknowledgement do not count.
 rolled back The one node that acknowledged the key's writes answers, in another epoch than it acknowledged v in and before any
-            newer write was called, with an older version; and no read called after that finds v anywhere.
+            newer write was called, with an older version; and no read called after that finds v anywhere. The first such
+            answer counts.
 
     w1 writes version 1, w2 writes version 2, both acknowledged by the primary; the primary is killed and restarts without data;
     r1 and r2 ask the primary and the replica after everything has settled, and both find nothing. Two versions are lost.

@@ -40,7 +40,10 @@ def overtaken(history: History, group: Column, did: Column, judged: Column) -> t
     if len(rows) == 0:
         return nothing, nothing, nothing, nothing
 
+    shared = np.zeros(len(table), bool)
+    shared[table.place[table.twins]] = True
     writes = np.flatnonzero((history.function != Function.READ) & (table.place != UNKNOWN))
+    writes = writes[~shared[table.place[writes]]]  # a value of a forked version does not tell whose it is
     writes = writes[np.argsort(group[writes], kind="stable")]
     doers = np.flatnonzero(did != UNKNOWN)
     doers = doers[np.isin(history.key[doers], history.key[rows])]

@@ -95,7 +95,7 @@ def test_findings_are_told_apart_by_phase() -> None:
     ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=400, deadline=None)
 @given(histories(), CONTRACTS)
 def test_findings_are_what_the_definitions_say(h: History, contract: Contract) -> None:
     """The count of every anomaly equals that of a plain reading of its rule, one operation at a time."""

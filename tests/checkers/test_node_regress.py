@@ -75,7 +75,7 @@ def test_one_planted_step_in_a_large_history_is_found() -> None:
     assert finding.count == 1
 
 
-@settings(max_examples=150)
+@settings(max_examples=400, deadline=None)
 @given(histories(), CONTRACTS)
 def test_steps_are_what_the_definition_says(h: History, contract: Contract) -> None:
     """The offending reads are those of all pairs, and each comes with the newest version that had been shown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checkers.phases import bound_of, during_or_steady, phase_labels, phase_of, stalled
@@ -68,6 +68,7 @@ def struck(kind: str, applied: int, length: int | None) -> Episode:
 EPISODES = st.lists(st.builds(struck, st.sampled_from(KINDS), st.integers(0, 30), st.none() | st.integers(0, 8)), max_size=5)
 
 
+@settings(deadline=None)
 @given(EPISODES, st.integers(0, 5))
 def test_phases_are_what_the_definitions_say(episodes: list[Episode], after_heal: int) -> None:
     """During outranks after, after outranks steady, and earlier episodes outrank later ones, at every moment."""
@@ -81,6 +82,7 @@ def test_phases_are_what_the_definitions_say(episodes: list[Episode], after_heal
         assert labels[found[time]] == [*on, *grace, "steady"][0]
 
 
+@settings(deadline=None)
 @given(EPISODES, st.integers(0, 5), st.lists(st.tuples(st.integers(0, 45), st.integers(-3, 12)), min_size=1))
 def test_bounds_are_what_the_definitions_say(episodes: list[Episode], after_heal: int, intervals: list[tuple[int, int]]) -> None:
     """The bound of an interval is the largest over the episodes that it meets."""
@@ -97,6 +99,7 @@ def test_bounds_are_what_the_definitions_say(episodes: list[Episode], after_heal
         assert bound == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)), max_size=4))
 def test_stalls_are_what_the_definition_says(windows: list[tuple[int, int]]) -> None:
     """An operation is stalled iff its interval and a stall have a moment in common."""

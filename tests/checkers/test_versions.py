@@ -71,7 +71,7 @@ def test_an_empty_history_has_an_empty_table() -> None:
     assert (len(table), len(table.place), table.first.tolist()) == (0, 0, [0])
 
 
-@settings(max_examples=150)
+@settings(max_examples=400, deadline=None)
 @given(histories(), CONTRACTS)
 def test_the_table_is_what_the_definitions_say(h: History, contract: Contract) -> None:
     """Every time and every place equals the plain reading of DEFINITIONS §1.0."""
