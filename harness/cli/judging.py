@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
 
 import checkers
@@ -12,7 +14,7 @@ from harness.cli.runs import show_verdict
 from harness.errors import PASS, HistoryError, StorageError
 from harness.history import History
 from harness.imports import read_history
-from harness.plan import Plan, parse_plan
+from harness.plan import parse_plan
 from harness.shipped import find_plan
 from harness.store import RunDirectory
 from harness.store.files import write_text
@@ -35,6 +37,10 @@ kind = "history"
 operations = 1
 success_rate = 0.0
 episodes = 0
+coverage = 0.0
+
+[run]
+runtime = "unknown"
 """
 
 
@@ -51,11 +57,11 @@ def check_source(source: Path, plan: str | None, report_file: Path | None) -> in
             show_verdict(report)
             _write_all(report, directory)
         else:
-            report = _judge(directory.load_history(), *find_plan(plan), source)
+            environment = directory.load_environment()
+            report = _judge(directory.load_history(), plan, source, environment)
             show_verdict(report)
     elif source.exists():
-        chosen = find_plan(plan) if plan is not None else (parse_plan(_REGISTER), _REGISTER)
-        report = _judge(read_history(source), *chosen, source)
+        report = _judge(read_history(source), plan, source, {"candidate": f"a history from {source.name}"})
         show_verdict(report)
     else:
         raise HistoryError(
@@ -80,8 +86,11 @@ def write_reports(run: Path, *, open_it: bool) -> int:
     return PASS
 
 
-def _judge(history: History, plan: Plan, text: str, source: Path) -> Report:
+def _judge(history: History, reference: str | None, source: Path, environment: Mapping[str, str]) -> Report:
+    """Hold ``history`` to the contract of another plan than its run's, or to linearizability."""
+    plan, text = find_plan(reference) if reference is not None else (parse_plan(_REGISTER), _REGISTER)
     results = checkers.check(history, plan.contract)
+    again = ["anachron", "check", str(source), *(["--plan", reference] if reference is not None else [])]
     return Report(
         plan=plan,
         plan_text=text,
@@ -89,6 +98,8 @@ def _judge(history: History, plan: Plan, text: str, source: Path) -> Report:
         results=results,
         verdict=contract.judge(plan, history, results),
         run=str(source),
+        environment=environment,
+        command=shlex.join(again),
     )
 
 

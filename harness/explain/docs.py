@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -116,6 +117,7 @@ def table(rows: Sequence[Key], *, name: str = "name") -> str:
     return "\n".join(lines)
 
 
+@cache  # reading source takes milliseconds a record
 def _field_docs(record: type[BaseModel]) -> dict[str, str]:
     """The strings under the fields of ``record`` and of the records it extends."""
     docs: dict[str, str] = {}

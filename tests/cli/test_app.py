@@ -33,9 +33,14 @@ def test_every_command_has_help_with_its_exit_status_and_an_example(anachron, co
     assert "..." not in answer.out.split("Options:")[0].replace("[PLAN]...", "").replace("faults, ...", "")
 
 
-def test_version(anachron):
+def test_version(shell):
     """`--version` names the program and its version."""
-    assert anachron("--version").out.startswith("anachron 0.")
+    assert shell("--version").out.startswith("anachron 0.")
+
+
+def test_the_real_command_tells_a_mistyped_word_from_an_inconclusive_run(shell):
+    """The command's own status is 254, not the 2 of the library that reads its arguments."""
+    assert shell("rnu").status == 254
 
 
 def test_help_loads_nothing_heavy():
@@ -73,8 +78,7 @@ def test_what_cannot_be_used_ends_with_254_and_one_message(anachron, arguments, 
 def test_the_unforeseen_ends_with_255_and_its_traceback_is_kept_in_a_file(monkeypatch, capsys, tmp_path):
     """Whatever goes wrong inside, people see one message, and the traceback is where the message says."""
     monkeypatch.setattr(sys, "argv", ["anachron", "init", str(tmp_path)])
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("harness.cli.starter.write_starter", lambda *_, **__: 1 / 0)
     with pytest.raises(SystemExit) as ended:
         edge.run_command(app)

@@ -70,6 +70,14 @@ def test_a_plan_that_cannot_be_used_is_refused_before_anything_starts(anachron, 
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_real_command_says_the_same(shell, tmp_path):
+    """In a process of its own, too, a bad plan is one message and 254."""
+    (tmp_path / "plan.toml").write_text(GOOD.replace("steady", "stedy"))
+    answer = shell("run", "plan.toml")
+    assert (answer.status, answer.out) == (254, "")
+    assert answer.err == ('anachron: plan.toml:7: contract.staleness.stedy: unknown key "stedy"\n  do:  did you mean "steady"?\n')
+
+
 def test_a_plan_that_is_not_there_is_met_with_the_near_one(anachron):
     """Neither a file nor a shipped plan."""
     answer = anachron("run", "replicaton")

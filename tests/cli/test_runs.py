@@ -72,42 +72,42 @@ def test_run_shows_the_verdict_and_ends_with_the_path_of_the_report(finished):
     assert "driving" in done.stderr
 
 
-def test_check_repeats_the_verdict_and_writes_the_reports_again(finished, anachron, tmp_path):
+def test_check_repeats_the_verdict_and_writes_the_reports_again(finished, shell, tmp_path):
     """`check RUN` gives the run's verdict and status, and puts a lost report back."""
     run = _copy(finished, tmp_path)
     (run / "report.html").unlink()
-    answer = anachron("check", run)
+    answer = shell("check", run)
     assert answer.status == 0
     assert (run / "report.html").is_file()
 
 
-def test_check_with_another_plan_leaves_the_runs_own_results_alone(finished, anachron, tmp_path):
+def test_check_with_another_plan_leaves_the_runs_own_results_alone(finished, shell, tmp_path):
     """A stricter contract may be violated or inconclusive; the run's results still tell of its own."""
     run = _copy(finished, tmp_path)
     before = (run / "results.json").read_bytes()
     (tmp_path / "more.toml").write_text(QUICK.replace("operations = 100", "operations = 1_000_000"))
-    answer = anachron("check", run, "--plan", "more.toml", "--report", "other.html")
+    answer = shell("check", run, "--plan", "more.toml", "--report", "other.html")
     assert answer.status == 2
     assert "1,000,000" in answer.out
     assert (tmp_path / "other.html").is_file()
     assert (run / "results.json").read_bytes() == before
 
 
-def test_report_writes_all_of_them_again(finished, anachron, tmp_path):
+def test_report_writes_all_of_them_again(finished, shell, tmp_path):
     """`report RUN` names the files that it wrote."""
     run = _copy(finished, tmp_path)
     for name in ("report.html", "results.json", "junit.xml", "summary.md"):
         (run / name).unlink()
-    answer = anachron("report", run)
+    answer = shell("report", run)
     assert answer.status == 0
     assert all(Path(line).is_file() for line in answer.out.splitlines())
     assert len(answer.out.splitlines()) == 4
 
 
-def test_replay_runs_the_same_plan_and_says_how_often_it_ended_so(finished, anachron, tmp_path):
+def test_replay_runs_the_same_plan_and_says_how_often_it_ended_so(finished, shell, tmp_path):
     """Two replays: two new runs of the same plan hash, and a rate with an interval."""
     run = _copy(finished, tmp_path)
-    answer = anachron("replay", run, "--times", "2", "--quiet")
+    answer = shell("replay", run, "--times", "2", "--quiet")
     assert answer.status == 0, answer
     assert re.search(r"\* verdict pass +2/2 +100% +\[34%, 100%\]", answer.out)
     assert answer.err == ""
@@ -116,11 +116,11 @@ def test_replay_runs_the_same_plan_and_says_how_often_it_ended_so(finished, anac
     assert len(plans) == 1
 
 
-def test_two_plans_end_with_the_gravest(anachron, tmp_path):
+def test_two_plans_end_with_the_gravest(shell, tmp_path):
     """A pass and an inconclusive run are inconclusive together, and both are listed."""
     (tmp_path / "quick.toml").write_text(QUICK)
     (tmp_path / "more.toml").write_text(QUICK.replace("operations = 100", "operations = 1_000_000"))
-    answer = anachron("run", "quick.toml", "more.toml", "--quiet")
+    answer = shell("run", "quick.toml", "more.toml", "--quiet")
     assert answer.status == 2
     tail = answer.out.splitlines()[-2:]
     assert tail[0].split()[:2] == ["pass", "quick.toml"]
@@ -141,7 +141,7 @@ def test_ctrl_c_stops_everything_and_judges_what_there_is(tmp_path):
     assert "Traceback" not in err
 
 
-def test_a_run_that_was_killed_can_be_checked_and_cleaned(anachron, tmp_path):
+def test_a_run_that_was_killed_can_be_checked_and_cleaned(shell, tmp_path):
     """After kill -9 `check` judges what was journalled, and `clean` finds nothing that still runs."""
     (tmp_path / "long.toml").write_text(QUICK.replace('"1s"', '"60s"'))
     with _start(tmp_path) as process:
@@ -149,10 +149,10 @@ def test_a_run_that_was_killed_can_be_checked_and_cleaned(anachron, tmp_path):
         time.sleep(0.5)
         process.kill()
         process.wait()
-    answer = anachron("check", run)
+    answer = shell("check", run)
     assert answer.status == 2, answer
     assert "cut off" in answer.out
-    assert anachron("clean").status == 0
+    assert shell("clean").status == 0
     assert leftovers(run) == []
 
 
