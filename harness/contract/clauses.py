@@ -101,8 +101,8 @@ def _linearizable(reads: JudgedReads, ledger: Ledger) -> Clause:
 
 
 def _node_monotonic(history: History, ledger: Ledger) -> Clause:
-    at_node = _group(history.key, history.node, history.epoch + 1)
-    n = _exercised(at_node, found := _found(history) & (history.epoch >= 0), found)
+    found = _found(history) & (history.epoch >= 0)
+    n = _exercised(_group(history.key, history.node, history.epoch + 1), found, found)
     return settle(
         "node_monotonic",
         "one node, in one epoch, never goes backwards",
