@@ -57,7 +57,11 @@ class Traffic:
 
 
 class Proxies:
-    """The running proxy process. Methods return when the command is in force, and raise ``HarnessError`` if no answer comes."""
+    """The running proxy process. Methods return when the command is in force, and raise ``HarnessError`` if no answer comes.
+
+    Attributes:
+        child: the process; to wait for its end after ``hang_up`` is up to the caller.
+    """
 
     def __init__(self, child: children.Child, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, log: Path) -> None:
         self.child = child
@@ -122,7 +126,7 @@ class Proxies:
         return {name: Traffic(**counters) for name, counters in answer["traffic"].items()}
 
     def hang_up(self) -> None:
-        """Close the control socket, which ends the process; to wait for that is the business of who holds the ``child``."""
+        """Close the control socket, which ends the process."""
         self._writer.close()
 
     async def _command(self, do: str, links: Sequence[Link] = (), **details: object) -> dict[str, Any]:

@@ -46,7 +46,10 @@ def test_replication_goes_through_the_link(tmp_path, kit):
             await asyncio.sleep(0.15)
             assert kit.ask(primary, "GET", "k") == "2"
             assert kit.ask(replica, "GET", "k") == "1"
-            assert (await runtime.traffic())[kit.link].held_backward > 0
+            async with asyncio.timeout(15):
+                while not (await runtime.traffic())[kit.link].held_backward:
+                    await asyncio.sleep(0.005)
+            assert kit.ask(replica, "GET", "k") == "1"
             await runtime.mend([kit.link])
             await kit.until(lambda: kit.ask(replica, "GET", "k") == "2")
             assert (await runtime.traffic())[kit.link].accepted == 1, "the mend must not need a new connection"
