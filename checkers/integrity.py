@@ -36,7 +36,8 @@ import numpy as np
 from checkers import wording
 from checkers.base import Proof, findings, phases_at
 from checkers.node_regress import depth, step_proof, steps_back
-from checkers.versions import versions
+from checkers.scans import distinct
+from checkers.versions import UNKNOWN, versions
 from harness.history import NEVER, Column, Function, History, Seen, Status
 from harness.plan import Contract
 from harness.results import Finding, Result, Severity
@@ -98,30 +99,36 @@ def writers(history: History, reads: Column) -> Column:
     A value without op id is given to the earliest called write of that key and version that did not certainly fail, else to one
     that did.
     """
+    table = history.derive(versions)
+    forked = np.zeros(len(table) + 1, bool)  # the last one is for reads without a place
+    forked[table.place[table.twins]] = True
+    place = table.place[reads]
+    plain = (place != UNKNOWN) & ~forked[place]
     writer = np.full(len(reads), NOBODY)
-    named = history.seen_op[reads] >= 0
-    writer[named] = history.rows_of(history.seen_op[reads[named]])
-    nameless = np.flatnonzero(~named)
-    if len(nameless):
-        writes = np.flatnonzero(history.function != Function.READ)
-        failed = history.status[writes] == Status.FAIL
-        writes = writes[np.lexsort((failed, history.sent_version[writes], history.key[writes]))]
-        ticks = np.unique(history.sent_version[writes])
-        wanted = history.seen_version[reads[nameless]]
-        rank = np.searchsorted(ticks, wanted)
-        axis = history.key[writes].astype(np.int64) * (len(ticks) + 1) + np.searchsorted(ticks, history.sent_version[writes])
-        at = np.searchsorted(axis, history.key[reads[nameless]].astype(np.int64) * (len(ticks) + 1) + rank)
-        if len(writes):
-            writer[nameless] = writes[np.minimum(at, len(writes) - 1)]
+    writer[plain] = table.row[place[plain]]
+    rest = np.flatnonzero(~plain)
+    writer[rest] = _writers_by_search(history, reads[rest])
+    return writer
+
+
+def _writers_by_search(history: History, reads: Column) -> Column:
+    """As ``writers``, for values that have no place in an order or share it."""
+    if len(reads) == 0:
+        return np.full(0, NOBODY)
+    key, version, op = history.key[reads], history.seen_version[reads], history.seen_op[reads]
+    writes = np.flatnonzero(history.function != Function.READ)
+    failed = history.status[writes] == Status.FAIL
+    writes = writes[np.lexsort((failed, history.sent_version[writes], history.key[writes]))]
+    ticks = distinct(history.sent_version[writes])
+    axis = history.key[writes].astype(np.int64) * (len(ticks) + 1) + np.searchsorted(ticks, history.sent_version[writes])
+    at = np.searchsorted(axis, key.astype(np.int64) * (len(ticks) + 1) + np.searchsorted(ticks, version))
+    by_version = np.append(writes, NOBODY)[at]
+    writer = np.where(op >= 0, history.rows_of(op), by_version)
     same = (
-        (
-            (writer != NOBODY)
-            & (history.function[writer] != Function.READ)
-            & (history.key[writer] == history.key[reads])
-            & (history.sent_version[writer] == history.seen_version[reads])
-        )
-        if len(history)
-        else np.zeros(0, bool)
+        (history.function[writer] != Function.READ)
+        & (history.key[writer] == key)
+        & (history.sent_version[writer] == version)
+        & (writer != NOBODY)
     )
     return np.where(same, writer, NOBODY)
 

@@ -26,7 +26,7 @@ import numpy as np
 from checkers import wording
 from checkers.base import Proof, findings, phases_at
 from checkers.scans import broken_floors
-from checkers.versions import UNKNOWN, newest_meant, versions
+from checkers.versions import UNKNOWN, Meant, newest_meant, versions
 from harness.history import NEVER, Column, Function, History, Seen, Status
 from harness.plan import Contract
 from harness.results import Result, Severity
@@ -66,11 +66,7 @@ def check(history: History, contract: Contract) -> Result:
 
 def steps_back(history: History, contract: Contract) -> Steps:
     """Every read that found an older version than a read before it at the same node in the same epoch."""
-    table = history.derive(versions)
-    meant = newest_meant(history, contract)
-    if meant is table.place:
-        return history.derive(_steps_of_hits)
-    return _steps(history, meant)
+    return history.derive(_StepsBack(Meant.by(contract)))
 
 
 def depth(history: History, contract: Contract, first: Column, then: Column) -> Column:
@@ -108,19 +104,20 @@ def _since(history: History, older: int, newer: int) -> str:
     return f": {back} version{'s' if back > 1 else ''} back in {history.keys[history.derive(versions).key[newer]]}'s order"
 
 
-def _steps_of_hits(history: History) -> Steps:
-    return _steps(history, history.derive(versions).place)
+@dataclass(frozen=True, slots=True)
+class _StepsBack:
+    """The table behind ``steps_back``: one for each way in which a contract reads absences."""
 
+    by: Meant
 
-def _steps(history: History, meant: Column) -> Steps:
-    table = history.derive(versions)
-    known = (history.function == Function.READ) & (meant != UNKNOWN) & (history.epoch >= 0)
-    rows = np.flatnonzero(known)
-    epochs = int(history.epoch.max(initial=0)) + 1
-    group = (history.key[rows].astype(np.int64) * len(history.nodes) + history.node[rows]) * epochs + history.epoch[rows]
-    then, first = broken_floors(group, table.place[rows], meant[rows], history.call_ns[rows], history.return_ns[rows])
-    first, then = rows[first], rows[then]
-    return Steps(first, then, written_late(history, meant)[then])
+    def __call__(self, history: History) -> Steps:
+        table, meant = history.derive(versions), history.derive(self.by)
+        rows = np.flatnonzero((history.function == Function.READ) & (meant != UNKNOWN) & (history.epoch >= 0))
+        epochs = int(history.epoch.max(initial=0)) + 1
+        group = (history.key[rows].astype(np.int64) * len(history.nodes) + history.node[rows]) * epochs + history.epoch[rows]
+        then, first = broken_floors(group, table.place[rows], meant[rows], history.call_ns[rows], history.return_ns[rows])
+        first, then = rows[first], rows[then]
+        return Steps(first, then, written_late(history, meant)[then])
 
 
 def written_late(history: History, meant: Column) -> Column:

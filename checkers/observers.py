@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from checkers.scans import NONE, least_after
+from checkers.scans import NONE, distinct, least_after
 from checkers.versions import UNKNOWN, versions
 from harness.history import Column, Function, History
 
@@ -55,7 +55,7 @@ def overtaken(history: History, group: Column, did: Column, judged: Column) -> t
     found = found[history.return_ns[found] >= table.call_ns[table.place[found]]]  # a value from the future proves nothing
     source = history.node.astype(np.int64) << 32 | history.epoch.astype(np.int64)
     proofs = [[nothing] * 4]
-    for place in np.unique(source[rows]):
+    for place in distinct(source[rows]):
         asked = rows[source[rows] == place]
         showed = found[source[found] == place]
         first_shown = np.full(len(table), never)
@@ -90,7 +90,7 @@ def _next(group: Column, call_ns: Column, of_group: Column, after_ns: Column) ->
     """For each (group, time) the index of the group's first call after that time; both columns are sorted. ``NONE`` if none."""
     if len(group) == 0:
         return np.full(len(of_group), NONE)
-    ticks = np.unique(call_ns)
+    ticks = distinct(call_ns)
     axis = group * (len(ticks) + 1) + np.searchsorted(ticks, call_ns)
     at = np.searchsorted(axis, of_group * (len(ticks) + 1) + np.searchsorted(ticks, after_ns, side="right"))
     inside = np.minimum(at, len(group) - 1)

@@ -23,8 +23,8 @@ def greatest_so_far(value: Column, group: Column) -> Column:
     if (high - low + 1) * len(starts) < 2**62:
         height, span = value - low, high - low + 1
     else:
-        ticks, height = np.unique(value, return_inverse=True)
-        span = len(ticks)
+        ticks = distinct(value)
+        height, span = np.searchsorted(ticks, value), len(ticks)
     # A later group's values lie above all values of an earlier one, so one running maximum serves them all.
     height = height + number * span
     greatest = np.maximum.accumulate(height)
@@ -55,13 +55,22 @@ def greatest_until(group: Column, time: Column, value: Column, at_group: Column,
     if len(group) == 0:
         return np.full(len(at_group), NONE)
     order = np.argsort(time, kind="stable")
-    order = order[stable_order(group[order])]
-    ticks = np.unique(time)
-    axis = group[order] * len(ticks) + np.searchsorted(ticks, time[order])
+    sorted_time = time[order]
+    new = np.append(True, sorted_time[1:] != sorted_time[:-1])
+    ticks, tick = sorted_time[new], np.cumsum(new) - 1
+    by_group = stable_order(group[order])
+    order = order[by_group]
+    axis = group[order] * len(ticks) + tick[by_group]
     rank = np.searchsorted(ticks, at_time, side="left" if strictly else "right")
     at = np.searchsorted(axis, at_group * len(ticks) + rank, side="left") - 1
     found = order[greatest_so_far(value[order], group[order])[at]]
     return np.where((at >= 0) & (group[found] == at_group), found, NONE)
+
+
+def distinct(values: Column) -> Column:
+    """The distinct values, sorted; faster than ``numpy.unique`` where they are many."""
+    ordered = np.sort(values)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def stable_order(group: Column) -> Column:

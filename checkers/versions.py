@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from checkers.scans import NONE, distinct, greatest_until, least_after
 from harness.history import NEVER, Column, Function, History, Seen, Status
 from harness.plan import Contract
 
@@ -128,30 +129,54 @@ def newest_meant(history: History, contract: Contract) -> Column:
     What found nothing may as well have meant something older. So an absence can be judged, but never judges: take the versions
     that *were* seen from ``Versions.place``.
     """
-    table = history.derive(versions)
-    absent = history.seen == Seen.ABSENT
-    if contract.misses != "allowed":
-        absent |= history.seen == Seen.MISS
-    rows = np.flatnonzero(absent & (history.status == Status.OK) & history.ordered[history.key])
-    if len(rows) == 0:
-        return table.place
-    # When a version can first have been gone: from its call if it is a delete, else when its time to live may be over.
-    gone_ns = np.where(table.delete, table.call_ns, NEVER)
-    if contract.ttl is not None:
-        gone_ns = np.minimum(
-            gone_ns, np.where(table.row >= 0, table.call_ns + max(0, contract.ttl.max - contract.ttl.grace), NEVER)
+    return history.derive(Meant.by(contract))
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The table behind ``newest_meant``: one for each way in which a contract reads absences.
+
+    Attributes:
+        misses: whether a miss counts as an absence.
+        lasts_ns: how long a version is certain to last; None if it does not expire.
+    """
+
+    misses: bool
+    lasts_ns: int | None
+
+    @classmethod
+    def by(cls, contract: Contract) -> Meant:
+        """How ``contract`` reads absences."""
+        ttl = contract.ttl
+        return cls(contract.misses != "allowed", None if ttl is None else max(0, ttl.max - ttl.grace))
+
+    def __call__(self, history: History) -> Column:
+        """The newest meant place of every row."""
+        table = history.derive(versions)
+        absent = history.seen == Seen.ABSENT
+        if self.misses:
+            absent |= history.seen == Seen.MISS
+        rows = np.flatnonzero(absent & (history.status == Status.OK) & history.ordered[history.key])
+        if len(rows) == 0:
+            return table.place
+        # When a version can first have been gone: from its call if it is a delete, else when its time to live may be over.
+        gone_ns = np.where(table.delete, table.call_ns, NEVER)
+        if self.lasts_ns is not None:
+            gone_ns = np.minimum(gone_ns, table.call_ns + self.lasts_ns)
+        gone_ns = np.where(table.row >= 0, gone_ns, ALWAYS)
+        can_go = np.flatnonzero(gone_ns < NEVER)
+        # A delete called at the very return counts as before it.
+        newest = greatest_until(
+            table.key[can_go],
+            gone_ns[can_go],
+            can_go,
+            history.key[rows].astype(np.int64),
+            history.return_ns[rows],
+            strictly=False,
         )
-    gone_ns = np.where(table.row >= 0, gone_ns, ALWAYS)
-    can_go = np.flatnonzero(gone_ns < NEVER)
-    # Both sides on one axis: key first, then the rank of the time. A delete called at the very return counts as before it.
-    ticks = np.unique(np.concatenate([gone_ns[can_go], history.return_ns[rows]]))
-    axis = table.key[can_go] * len(ticks) + np.searchsorted(ticks, gone_ns[can_go])
-    order = np.argsort(axis, kind="stable")
-    newest = np.maximum.accumulate(can_go[order])
-    asked = history.key[rows].astype(np.int64) * len(ticks) + np.searchsorted(ticks, history.return_ns[rows])
-    place = table.place.copy()
-    place[rows] = newest[np.searchsorted(axis[order], asked, side="right") - 1]
-    return place
+        place = table.place.copy()
+        place[rows] = can_go[newest]
+        return place
 
 
 def _place_reads(history: History, place: Column, key: Column, version: Column, *, row: Column, twins: Column) -> None:
@@ -183,7 +208,7 @@ def _lookup(key: Column, version: Column, keys: int, wanted_key: Column, wanted_
         table[base[key] + version] = np.arange(len(key))
         inside = wanted_version < room[wanted_key + 1]
         return table[np.where(inside, base[wanted_key] + wanted_version, base[-1])]
-    ranks = np.unique(version)
+    ranks = distinct(version)
     rank = np.minimum(np.searchsorted(ranks, wanted_version), len(ranks) - 1)
     at = np.searchsorted(key * len(ranks) + np.searchsorted(ranks, version), wanted_key * len(ranks) + rank)
     at = np.minimum(at, len(key) - 1)
@@ -194,10 +219,6 @@ def _earliest_newer(times: Column, first: Column) -> Column:
     """For each place the least of ``times`` over the greater places of its key."""
     if len(times) == 0:
         return times
-    # One running minimum from the back serves all keys at once, because ranks grow with the key before they grow with the time.
-    ticks, rank = np.unique(times, return_inverse=True)
     key = np.repeat(np.arange(len(first) - 1), np.diff(first))
-    least = np.minimum.accumulate((key * len(ticks) + rank)[::-1])[::-1]
-    newest = np.append(key[1:] != key[:-1], True)
-    newer = np.append(least[1:], 0) - key * len(ticks)
-    return np.where(newest, NEVER, ticks[np.where(newest, 0, newer)])
+    newer = least_after(times, key)
+    return np.where(newer == NONE, NEVER, times[newer])
