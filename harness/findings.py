@@ -101,11 +101,24 @@ FINDINGS: Mapping[str, Meaning] = {
         "replication or invalidation lag, a lost invalidation, a refill from a lagging source, a time to live that is too long.",
         "Look at the phase: during a fault the bound may be too tight; in steady state look for lost or late invalidations.",
     ),
+    "stale-versions": Meaning(
+        "staleness",
+        "A read returned a value that was more versions behind than the contract allows.",
+        "as for stale-read; a burst of writes makes many versions in little time, so look at the time, too.",
+        "If the read was not old in time, the bound in versions may be too tight for the rate of writes.",
+    ),
     "stuck": Meaning(
         "convergence",
-        "After all faults had healed and writing had stopped, a node still returned an old value later than the contract allows.",
+        "After all faults had healed and writing had stopped, a node returned an old value later than the contract allows, and "
+        "was never seen to return the newest.",
         "a lost invalidation with nothing to repair it: an at-most-once bus without a flush on reconnect, a swallowed delete.",
         "Repair by time: a time to live, a version check, or a flush after every loss of the invalidation channel.",
+    ),
+    "slow-convergence": Meaning(
+        "convergence",
+        "After all faults had healed and writing had stopped, a node got to the newest value later than the contract allows.",
+        "reconnecting with back-off, a full copy of the data after a fault, a time to live as the only repair.",
+        "Look at what the node waited for (its log); shorten that, or promise a longer time.",
     ),
     "lost-write": Meaning(
         "lost-writes",

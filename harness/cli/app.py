@@ -245,23 +245,30 @@ def list_names(
         "anachron explain partition              a fault and its options",
         "anachron explain stale-read             what a finding means",
         "anachron explain staleness.steady       a key of a plan",
+        "anachron explain --pages reference      everything, as Markdown pages",
         status="0, 254 unknown name.",
     )
 )
 def explain(
     name: Annotated[
-        str,
+        str | None,
         typer.Argument(metavar="NAME", help="A plan, candidate, workload, fault, checker, runtime, finding or key."),
-    ],
+    ] = None,
+    pages: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a reference of everything as Markdown.")] = None,
 ) -> int:
     """Explain a name: meaning, options, example.
 
     Knows every shipped plan, candidate, workload, fault, checker and runtime, every finding that a report can name, and
-    every key of a plan. What it says comes from the code itself.
+    every key of a plan. What it says comes from the code itself. Without a name it lists what there is.
     """
     from harness.explain import explain as explanation
+    from harness.explain import overview, write_pages
 
-    say(explanation(name))
+    if pages is not None:
+        for path in write_pages(pages):
+            say(str(path))
+    if name is not None or pages is None:
+        say(explanation(name) if name else overview())
     return PASS
 
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from harness.explain.annotated import annotated_plan
 from harness.explain.names import SORTS, explain, overview
-from harness.explain.pages import pages
+from harness.explain.pages import pages, write_pages
 
-__all__ = ["SORTS", "annotated_plan", "explain", "overview", "pages"]
+__all__ = ["SORTS", "annotated_plan", "explain", "overview", "pages", "write_pages"]

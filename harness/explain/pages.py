@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from harness.explain.annotated import annotated_plan
 from harness.explain.names import REGISTRIES, about, about_finding, overview, plan_keys
 from harness.findings import FINDINGS
+from harness.store.files import storage_error, write_text
 
 
 def pages() -> Mapping[str, str]:
@@ -15,6 +17,19 @@ def pages() -> Mapping[str, str]:
     found["findings.md"] = "# Findings\n\n" + "\n\n".join(f"## {name}\n\n{about_finding(name)}" for name in FINDINGS) + "\n"
     found["plan.md"] = _plan_page()
     return found
+
+
+def write_pages(directory: Path) -> tuple[Path, ...]:
+    """Write all pages into ``directory``; raises ``StorageError``."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, directory) from None
+    written = []
+    for name, text in pages().items():
+        write_text(directory / name, text)
+        written.append(directory / name)
+    return tuple(written)
 
 
 def _sort_page(sort: str) -> str:

@@ -42,15 +42,19 @@ def test_every_finding_is_explained_and_its_checker_exists(name):
 
 
 def test_the_findings_that_checkers_name_are_the_ones_that_are_explained():
-    """Every string in the checkers' code that names a finding is in the glossary, and the glossary has no others."""
-    used = set()
+    """Every name that a checker gives to a finding is in the glossary, and the glossary has none that no checker knows."""
+    strings, named = set(), set()
     for path in Path(checkers.__file__).parent.glob("*.py"):
-        used |= {
-            node.value
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
-    assert set(FINDINGS) <= used
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Constant(value=str(text)):
+                    strings.add(text)
+                case ast.Call(func=ast.Name(id="findings"), args=[_, ast.Constant(value=str(name)), *_]):
+                    named.add(name)
+                case ast.Call(func=ast.Name(id="fatal"), args=[ast.Constant(value=str(name)), *_]):
+                    named.add(name)
+    assert len(named) > 5
+    assert named <= set(FINDINGS) <= strings
 
 
 @pytest.mark.parametrize("key", [key.path for key in plan_keys()])
@@ -109,3 +113,11 @@ def test_pages_hold_what_is_explained():
     assert set(written) == {*(f"{sort}.md" for sort in REGISTRIES), "findings.md", "plan.md"}
     assert all(f"## {name}\n" in written["findings.md"] for name in FINDINGS)
     assert "| `contract.staleness.steady` |" in written["plan.md"]
+
+
+def test_pages_are_written_by_the_command(anachron, tmp_path):
+    """`explain --pages DIR` writes every page and names it."""
+    answer = anachron("explain", "--pages", "reference")
+    assert answer.status == 0
+    assert sorted(path.name for path in (tmp_path / "reference").iterdir()) == sorted(pages())
+    assert len(answer.out.splitlines()) == len(pages())
