@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 )
 _CLOSING = {"{": "}", "#{": "}", "[": "]", "(": ")"}
 _CONSTANTS = {"nil": None, "true": True, "false": False}
-_NUMBER = re.compile(r"[+-]?\d+(?:N|(?P<fraction>(?:\.\d*)?(?:[eE][+-]?\d+)?M?))")
+_NUMBER = re.compile(r"[+-]?\d{1,18}(?:N?|(?P<fraction>(?:\.\d*)?(?:[eE][+-]?\d+)?M?))")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 _DEPTH = 100
 

@@ -92,7 +92,10 @@ def _text(path: Path) -> Iterator[str]:
 
 
 def _header(path: Path) -> list[str]:
-    return next(csv.reader(_text(path)), [])
+    try:
+        return next(csv.reader(_text(path)), [])
+    except csv.Error as error:
+        raise HistoryError("the header cannot be read", where=f"{path}:1", why=str(error)) from None
 
 
 def _line_of(path: Path, row: int, *, header: int) -> int:
@@ -109,7 +112,7 @@ def _find_broken_cell(path: Path, header: list[str]) -> None:
     """Raise for the first line of a CSV file that has too few or too many cells, or a wrong number in one."""
     reader = csv.reader(_text(path))
     next(reader, None)
-    for cells in reader:
+    for cells in _cells(reader, path):
         if not cells:
             continue
         if len(cells) != len(header):
@@ -123,6 +126,13 @@ def _find_broken_cell(path: Path, header: list[str]) -> None:
         for name, cell in zip(header, cells, strict=True):
             if name in NUMBERS and cell and not _is_number(cell):
                 raise HistoryError(f'{cell!r} in the column "{name}" is no whole number', where=f"{path}:{reader.line_num}")
+
+
+def _cells(reader: Any, path: Path) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise HistoryError("the line cannot be read", where=f"{path}:{reader.line_num}", why=str(error)) from None
 
 
 def _is_number(cell: str) -> bool:
@@ -155,7 +165,7 @@ def _peek(path: Path) -> dict[str, pa.DataType] | None:
     for line in islice(_text(path), _PEEK):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(record, dict):
             return None
@@ -181,7 +191,7 @@ def _json_table_by_line(path: Path) -> pa.Table:
         where = f"{path}:{number}"
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             whole = line.endswith("\n")
             what = "this line is no JSON" if whole else "the last line is cut off"
             raise HistoryError(what, where=where, why=str(error), fix="" if whole else "copy the file again") from None
@@ -198,7 +208,12 @@ def _json_table_by_line(path: Path) -> pa.Table:
         rows += 1
     if rows == 0:
         raise HistoryError("the history holds no operation", where=str(path))
-    return pa.table({name: pa.array(cells, pa.int64() if name in NUMBERS else pa.string()) for name, cells in columns.items()})
+    try:
+        return pa.table(
+            {name: pa.array(cells, pa.int64() if name in NUMBERS else pa.string()) for name, cells in columns.items()}
+        )
+    except UnicodeEncodeError as error:
+        raise HistoryError("a text in it is no text", where=str(path), why=str(error)) from None
 
 
 def _cell(name: str, value: Any, where: str) -> Any:

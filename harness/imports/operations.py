@@ -116,7 +116,7 @@ def history_of(table: pa.Table, source: Source) -> History:
     sorting = np.argsort(columns["call_ns"], kind="stable")
     finite = np.where(columns["return_ns"] == NEVER, columns["call_ns"], columns["return_ns"])
     return History(
-        columns={name: np.ascontiguousarray(columns[name][sorting], dtype) for name, dtype in COLUMNS.items()},
+        columns={name: _fitting(name, columns[name][sorting], source) for name in COLUMNS},
         keys=keys,
         nodes=nodes,
         ordered=np.full(len(keys), rows.has("version")),
@@ -124,6 +124,16 @@ def history_of(table: pa.Table, source: Source) -> History:
         errors=errors,
         end_ns=int(finite.max()),
     )
+
+
+def _fitting(name: str, column: Column, source: Source) -> Column:
+    """``column`` in the type that a history has for it."""
+    limits = np.iinfo(np.dtype(COLUMNS[name]).name)
+    if column.min() < limits.min or column.max() > limits.max:
+        raise HistoryError(
+            f'the column "{name}" holds more than a history can', where=str(source.path), why=f"the limit is {limits.max:,}"
+        )
+    return np.ascontiguousarray(column, COLUMNS[name])
 
 
 class _Rows:
@@ -194,7 +204,7 @@ class _Rows:
         codes, dictionary = self._encode(name)
         if empty is None:
             _refuse(self.source, codes < 0, f'"{name}" is empty')
-        meaning = [choices.get(text) for text in dictionary]
+        meaning = [choices.get(text) if text else empty for text in dictionary]
         for index, text in enumerate(dictionary):
             if meaning[index] is None:
                 row = int(np.flatnonzero(codes == index)[0])

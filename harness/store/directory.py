@@ -191,7 +191,7 @@ def _new_directory(root: Path, name: str) -> Path:
             path.mkdir(parents=True)
         except FileExistsError:
             if not root.is_dir():
-                raise StorageError(f"{root} is no directory", fix="choose another --runs directory") from None
+                raise StorageError(f"{root} is no directory", fix="choose another --runs-dir") from None
         except OSError as error:
             raise storage_error(error, path) from None
         else:

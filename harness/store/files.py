@@ -60,7 +60,7 @@ def storage_error(error: OSError, path: Path, *, needs: int = 0) -> StorageError
         f"{path.name} cannot be written",
         where=str(path.parent),
         why=error.strerror or str(error),
-        fix="choose another --runs directory",
+        fix="choose another --runs-dir",
     )
 
 

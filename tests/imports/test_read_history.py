@@ -243,6 +243,12 @@ BAD_TABLES = {
     "no process": (HEADER + ",x,w,1,1,5\n", ':2: "process" is empty', ""),
     "a write without version": (HEADER.strip() + ",version\n0,x,w,1,1,5,\n", ":2: a write needs a version", ""),
     "a huge time": (HEADER + "0,x,w,1,1,9223372036854775000\n", ':2: the number in "return_ns" is too large', ""),
+    "too many nodes": (
+        HEADER.strip() + ",node\n" + "".join(f"0,x,r,1,{2 * i},{2 * i + 1},n{i}\n" for i in range(40_000)),
+        'the column "node" holds more than a history can',
+        "32,767",
+    ),
+    "an endless cell": (HEADER + "0,x,w,1,1,2\n0,x,w," + "9" * 200_000 + ",soon,2\n", ":3: the line cannot be read", ""),
     "only a header": (HEADER, "holds no operation", ""),
     "nothing": ("", "the file is empty", ""),
     "binary garbage": (b"\x00\x01\xff\xfe" * 100, "not a text file", ""),
@@ -281,6 +287,8 @@ BAD_LINES = {
         ':2: unknown column "nod"',
     ),
     "a missing field": ('{"process":0,"key":"x","op":"r","value":1,"call_ns":1}\n', "the column return_ns is missing"),
+    "deep nesting": ('{"value": ' + "[" * 100_000 + "\n", ":1: this line is no JSON"),
+    "half a character": ('{"process":0,"key":"\\ud800","op":"r","value":1,"call_ns":1,"return_ns":2}\n', "no text"),
     "nothing but space": ("\n\n", "holds no operation"),
 }
 
@@ -323,6 +331,7 @@ BAD_EDN = {
         "",
     ),
     "deep nesting": ("[" * 500, "nested", ""),
+    "a time of many digits": ("{:process 0, :type :invoke, :f :read, :time " + "9" * 5000 + "}", ":time in ns", ""),
     "bytes": (b"\xff\xfe\x00", "not a text file", ""),
 }
 
