@@ -2,10 +2,11 @@
 
     python tests/benchmarks/bench_driver.py [--rounds 5] [--seconds 2]
 
-Both send GET and SET 90 to 10 without pipelining, over 200 keys, with values of the same size; the driver records every operation.
-redis-benchmark cannot mix the two, so it runs them one after the other and its rate is that of the same mix: 1 / (0.9 / GET + 0.1 / SET).
-The ratio is the median over rounds, each of which measures both. Then, at 5,000 operations a second, open loop: how long from the
-stamp of a call to the return of ``send`` (measured inside a worker), and how far calls lag behind their due times.
+Both send GET and SET 90 to 10 without pipelining, over 200 keys, with values of the same size; the driver records every
+operation. redis-benchmark cannot mix the two, so it runs them one after the other and its rate is that of the same mix: 1 / (0.9
+/ GET + 0.1 / SET). The ratio is the median over rounds, each of which measures both. Then, at 5,000 operations a second, open
+loop: how long from the stamp of a call to the return of ``send`` (measured inside a worker), and how far calls lag behind their
+due times.
 """
 
 from __future__ import annotations
@@ -110,8 +111,8 @@ def main() -> int:
         print(f"5,000/s open loop, {len(send_ns):,} operations: call to sent p50 {send_us[0]:.0f} us, p99 {send_us[1]:.0f} us")
         print(f"  schedule lag (due to call) p50 {lag_us[0]:.0f} us, p99 {lag_us[1]:.0f} us")
         missed |= send_us[1] > TARGET_SEND_US
-    print(f"targets: ratio with one worker >= {TARGET_RATIO}, call to sent p99 < {TARGET_SEND_US:.0f} us: {'MISSED' if missed else 'met'}")
-    return int(missed)
+    print(f"targets: ratio with one worker >= {TARGET_RATIO}, call to sent p99 < {TARGET_SEND_US:.0f} us: {'MISSED' if missed else
+    'met'}") return int(missed)
 
 
 if __name__ == "__main__":

@@ -170,7 +170,8 @@ def test_a_killed_worker_is_named_and_leaves_its_history(store: Endpoint, tmp_pa
 
     async def scenario() -> None:
         pool = await begun(the_task, 60_000)
-        await until_counted(pool, 500)
+        while read_counts(the_task.directory, 1).ok < 200:
+            await asyncio.sleep(0.01)
         os.kill(process_of(pool, 1), signal.SIGKILL)
         with pytest.raises(DriverError, match=r"driver worker 1 died \(killed by signal 9\)"):
             await pool.finished()
@@ -179,9 +180,8 @@ def test_a_killed_worker_is_named_and_leaves_its_history(store: Endpoint, tmp_pa
     asyncio.run(scenario())
     history = read_journals(the_task.directory)
     assert not history.complete
-    assert len(history) >= 500
     killed = history.op % 2 == 1
-    assert killed.sum() > 50
+    assert killed.sum() >= 200
     assert ((history.status == Status.INFO) & killed).sum() <= 10, "one in flight for each of the worker's sessions"
     assert (history.return_ns[history.status == Status.INFO] == NEVER).all()
     assert_reads_are_explained(history)
@@ -311,7 +311,8 @@ def test_a_killed_server_is_info_then_fail(tmp_path: Path) -> None:
         asyncio.run(scenario())
     history = read_journals(the_task.directory)
     assert history.complete
-    assert 0 <= (history.status == Status.INFO).sum() <= 8
+    # The kernel may take a connection or two for a server that is already dying.
+    assert (history.status == Status.INFO).sum() <= 24
     assert (history.status == Status.FAIL).sum() >= 20
     assert "connect: connection refused" in history.errors
     assert history.status[0] == Status.OK
