@@ -26,7 +26,7 @@ import numpy as np
 from checkers import wording
 from checkers.base import Proof, findings, phases_at
 from checkers.scans import broken_floors
-from checkers.versions import UNKNOWN, Meant, newest_meant, versions
+from checkers.versions import UNKNOWN, Meant, newest_meant, outdated, versions
 from harness.history import NEVER, Column, Function, History, Seen, Status
 from harness.plan import Contract
 from harness.results import Result, Severity
@@ -112,10 +112,11 @@ class _StepsBack:
 
     def __call__(self, history: History) -> Steps:
         table, meant = history.derive(versions), history.derive(self.by)
+        needs = outdated(history, meant)
         rows = np.flatnonzero((history.function == Function.READ) & (meant != UNKNOWN) & (history.epoch >= 0))
         epochs = int(history.epoch.max(initial=0)) + 1
         group = (history.key[rows].astype(np.int64) * len(history.nodes) + history.node[rows]) * epochs + history.epoch[rows]
-        then, first = broken_floors(group, table.place[rows], meant[rows], history.call_ns[rows], history.return_ns[rows])
+        then, first = broken_floors(group, table.place[rows], needs[rows], history.call_ns[rows], history.return_ns[rows])
         first, then = rows[first], rows[then]
         return Steps(first, then, written_late(history, meant)[then])
 

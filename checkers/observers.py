@@ -27,15 +27,13 @@ def overtaken(history: History, group: Column, did: Column, judged: Column) -> t
         history: the history.
         group: per row, the session whose order counts (or its part at one node).
         did: per row, the place that the operation wrote or read as A; ``UNKNOWN`` where it is none.
-        judged: per row, the newest place that a read can have meant; ``UNKNOWN`` where it is not judged.
+        judged: per row, the newest place that an outdated read can have meant; ``UNKNOWN`` where it is not judged.
 
     Returns:
         Four columns of rows: A, B, the read that found B's value, and the offending read.
     """
     table = history.derive(versions)
-    # Nothing can be missed before it was known to be there: this clears all reads of a history without stale ones.
     rows = np.flatnonzero((judged != UNKNOWN) & (history.epoch >= 0))
-    rows = rows[_newer_known_ns(table.known_ns, table.key)[judged[rows]] < history.call_ns[rows]]
     nothing = np.zeros(0, np.int64)
     if len(rows) == 0:
         return nothing, nothing, nothing, nothing
@@ -77,13 +75,6 @@ def overtaken(history: History, group: Column, did: Column, judged: Column) -> t
         shower = _where(table.place[showed], history.return_ns[showed], first_shown)[table.place[writes[write]]]
         proofs.append([doers[doer], writes[write], showed[shower], asked])
     return tuple(np.concatenate(columns) for columns in zip(*proofs, strict=True))  # type: ignore[return-value]  # four
-
-
-def _newer_known_ns(known_ns: Column, key: Column) -> Column:
-    """For each place the earliest time at which a newer version of its key was certainly in effect."""
-    ceiling = np.iinfo(np.int64).max
-    at = least_after(known_ns, key)
-    return np.where(at == NONE, ceiling, known_ns[at])
 
 
 def _next(group: Column, call_ns: Column, of_group: Column, after_ns: Column) -> Column:

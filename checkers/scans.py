@@ -92,7 +92,8 @@ def broken_floors(group: Column, raises: Column, needs: Column, call_ns: Column,
     Returns:
         The offending elements, and for each the element that raised the floor highest and returned before the offender's call.
     """
-    order = stable_order(group)
+    kept = np.flatnonzero(_in_groups_of(group, needs >= 0))
+    order = kept[stable_order(group[kept])]
     grouped, height, need = group[order], raises[order], needs[order]
     # What was called before is a superset of what returned before: it clears nearly everything in one pass.
     before = greatest_before(height, grouped)
@@ -111,3 +112,13 @@ def broken_floors(group: Column, raises: Column, needs: Column, call_ns: Column,
     offenders, floors = offenders[broken], raisers[floor[broken]]
     order = np.argsort(offenders, kind="stable")
     return offenders[order], floors[order]
+
+
+def _in_groups_of(group: Column, chosen: Column) -> Column:
+    """Mask of the elements whose group has a chosen element."""
+    top = int(group.max(initial=0))
+    if top > 8 * len(group) + 1024:
+        return np.isin(group, group[chosen])
+    wanted = np.zeros(top + 1, bool)
+    wanted[group[chosen]] = True
+    return wanted[group]

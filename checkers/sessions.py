@@ -39,8 +39,8 @@ from checkers.base import Proof, findings, phases_at
 from checkers.node_regress import steps_back, written_late
 from checkers.observers import overtaken
 from checkers.scans import broken_floors, stable_order
-from checkers.versions import UNKNOWN, newest_meant, versions
-from harness.history import Column, Function, History, Seen, Status
+from checkers.versions import UNKNOWN, newest_meant, outdated, versions
+from harness.history import Column, Function, History, Status
 from harness.plan import Contract
 from harness.results import Finding, Result, Severity
 
@@ -81,10 +81,11 @@ def check(history: History, contract: Contract) -> Result:
     """Broken session guarantees, per scope."""
     table = history.derive(versions)
     meant = newest_meant(history, contract)
-    read = (history.function == Function.READ) & (meant != UNKNOWN)
-    judged = np.where(read & ~written_late(history, meant), meant, UNKNOWN)
-    seen = np.where((history.function == Function.READ) & (history.seen == Seen.HIT), table.place, UNKNOWN)
-    wrote = np.where((history.function != Function.READ) & (history.status == Status.OK), table.place, UNKNOWN)
+    read, ok = history.function == Function.READ, history.status == Status.OK
+    seen = np.where(read, table.place, UNKNOWN)
+    wrote = np.where(~read & ok, table.place, UNKNOWN)
+    judged = outdated(history, np.where(read & ~written_late(history, meant), meant, UNKNOWN))
+    misplaced = outdated(history, wrote)
     steady = judged.copy()
     steady[steps_back(history, contract).then] = UNKNOWN
 
@@ -92,7 +93,9 @@ def check(history: History, contract: Contract) -> Result:
         return lambda group: _same_key(history, group, raises, needs)
 
     def any_key(raises: Column) -> Search:
-        return lambda group: _join(_same_key(history, group, raises, wrote), _through_observers(history, group, raises, steady))
+        return lambda group: _join(
+            _same_key(history, group, raises, misplaced), _through_observers(history, group, raises, steady)
+        )
 
     guarantees: dict[str, Search] = {
         "monotonic-reads": same_key(seen, judged),

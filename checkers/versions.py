@@ -13,6 +13,7 @@ known_ns      f(v)    the earlier of ack and of the first return of a read that 
 sup_ns      sup(v)    from when older versions are superseded: ack of an ok write, f of an ``info`` write
 newer_call_ns         the earliest i of any newer version of the key
 newer_sup_ns          the earliest sup of any newer version of the key
+newer_known_ns        the earliest f of any newer version of the key
 ===================  ==================================================================================================
 
 A write that certainly failed is no version. An ``info`` write is one, but supersedes nothing before it was seen. Where several
@@ -45,7 +46,7 @@ class Versions:
     Attributes:
         row: the history row of the version's write (of the first acknowledged, else of the first called); -1 for version 0.
         key, version: what the place stands for.
-        call_ns, ack_ns, known_ns, sup_ns, newer_call_ns, newer_sup_ns: see the module.
+        call_ns, ack_ns, known_ns, sup_ns, newer_call_ns, newer_sup_ns, newer_known_ns: see the module.
         delete: whether the version is a delete.
         first: the place of each key's version 0; one entry more than keys. A key's places are ``first[key]`` up to
             ``first[key + 1]`` exclusive; none for a key without order.
@@ -62,6 +63,7 @@ class Versions:
     sup_ns: Column
     newer_call_ns: Column
     newer_sup_ns: Column
+    newer_known_ns: Column
     delete: Column
     first: Column
     place: Column
@@ -112,6 +114,7 @@ def versions(history: History) -> Versions:
         sup_ns=sup,
         newer_call_ns=_earliest_newer(call, first),
         newer_sup_ns=_earliest_newer(sup, first),
+        newer_known_ns=_earliest_newer(known, first),
         delete=(row >= 0) & ((history.function[row] == Function.DELETE) if len(history) else False),
         first=first,
         place=place,
@@ -177,6 +180,17 @@ class Meant:
         place = table.place.copy()
         place[rows] = can_go[newest]
         return place
+
+
+def outdated(history: History, place: Column) -> Column:
+    """Per row, its ``place`` where a newer version was certainly in effect before the row's call, else ``UNKNOWN``.
+
+    No other operation can be shown to go back in any order, so this spares most of the work.
+    """
+    table = history.derive(versions)
+    if len(table) == 0:
+        return place
+    return np.where((place != UNKNOWN) & (table.newer_known_ns[place] < history.call_ns), place, UNKNOWN)
 
 
 def _place_reads(history: History, place: Column, key: Column, version: Column, *, row: Column, twins: Column) -> None:
