@@ -3,7 +3,8 @@
     python tests/benchmarks/bench_checkers.py [operations]
 
 The history is in memory, in columns, as after a run; each checker's time includes the shared tables that it is the first to need.
-The floor is one ``numpy`` argsort of as many random int64: what the machine gives at that moment. Medians of three rounds.
+The floor is one ``numpy`` argsort of as many random int64: what the machine gives at that moment. Times are CPU time of the one thread
+that there is, so that other work on the machine counts little; the total is also given by the wall. Medians of three rounds.
 """
 
 from __future__ import annotations
@@ -45,20 +46,24 @@ def main() -> None:
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     history = _history(n)
     checkers = {name: CHECKERS.load(name) for name in CHECKERS.names}
-    floor, spent = [], {name: [] for name in checkers}
+    floor, spent, wall = [], {name: [] for name in checkers}, []
     for _ in range(ROUNDS):
         values = np.random.default_rng(0).integers(0, 2**62, n)
         floor.append(_seconds(lambda values=values: np.argsort(values)))
         fresh = replace(history)  # without the tables of the round before
+        began = time.perf_counter()
         for name, check in checkers.items():
             spent[name].append(_seconds(lambda check=check, fresh=fresh: check(fresh, CONTRACT)))
+        wall.append(time.perf_counter() - began)
     base = statistics.median(floor)
     print(f"{'checker':24}{'ms':>9}{'x floor':>9}")
     for name, times in spent.items():
         print(f"{name:24}{1e3 * statistics.median(times):9.1f}{statistics.median(times) / base:9.2f}")
     total = statistics.median(sum(times) for times in zip(*spent.values(), strict=True))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{'all':24}{1e3 * total:9.1f}{total / base:9.2f}   (floor: argsort, {1e3 * base:.1f} ms)")
+    print(
+        f"{'all':24}{1e3 * total:9.1f}{total / base:9.2f}   (floor: argsort, {1e3 * base:.1f} ms; on the wall {1e3 * statistics.median(wall):.1f} ms)"
+    )
     print(f"{n:,} operations, {len(history.keys):,} keys, {len(history.nodes)} nodes; peak memory {memory} MB, columns included")
     if n <= 1_000_000 and (total > TARGET_S or memory > TARGET_MB):
         sys.exit(f"missed: {TARGET_S} s and {TARGET_MB} MB for 1,000,000 operations on one core")
@@ -86,9 +91,9 @@ def _history(n: int) -> History:
 
 
 def _seconds(call: object) -> float:
-    begin = time.perf_counter()
+    begin = time.process_time()
     call()  # type: ignore[operator]  # any function of no arguments
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 if __name__ == "__main__":
