@@ -182,6 +182,21 @@ def test_half_close_passes(rig):
     play(scenario())
 
 
+def test_delayed_ends_are_forgotten_too(rig):
+    """A connection whose ends come out of a delay is over when both have."""
+
+    async def scenario():
+        async with rig() as link:
+            near, far = await link.pair()
+            await link.proxies.delay([LINK], 30_000_000, 0)
+            near.writer.write_eof()
+            far.writer.write_eof()
+            assert await asyncio.gather(near.ended(), far.ended()) == [True, True]
+            await link.until_forgotten()
+
+    play(scenario())
+
+
 @pytest.mark.parametrize("which", ["near", "far"])
 def test_reset_of_one_side_reaches_the_other(rig, which):
     """A peer that dies with a reset is a reset for its opposite."""
