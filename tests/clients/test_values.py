@@ -23,11 +23,14 @@ def test_bytes_that_decode_are_exactly_what_encode_makes(value: bytes) -> None:
     assert written is None or encode_value(*written) == value
 
 
-@pytest.mark.parametrize(
-    "value",
-    [b"", b"k", b"k|1", b"|1|2", b"k|1|2|3", b"k|0|2", b"k|01|2", b"k|+1|2", b"k|1_0|2", b"k| 1|2", b"k|1|", b"k||2", b"k|1|-2"]
-    + [b"k|%s|1" % (b"9" * 19), b"k|1|%s" % (b"9" * 40), "k|١|2".encode()],
+ARABIC_ONE = "\u0661".encode()
+DAMAGED = (
+    *(b"", b"k", b"k|1", b"|1|2", b"k|1|2|3", b"k|0|2", b"k|01|2", b"k|+1|2", b"k|1_0|2", b"k| 1|2", b"k|1|", b"k||2", b"k|1|-2"),
+    *(b"k|%b|1" % (b"9" * 19), b"k|1|%b" % (b"9" * 40), b"k|%b|2" % ARABIC_ONE),
 )
+
+
+@pytest.mark.parametrize("value", DAMAGED)
 def test_damaged_values_are_garbage(value: bytes) -> None:
     """Whatever int() would let through is still garbage."""
     assert decode_value(value) is None

@@ -14,9 +14,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.clients.resp import Resp from harness.driver.keys import Keys from harness.errors import HistoryError, StorageError
-from harness.history import NEVER, Function, Seen, Stall, Status from harness.journal import CHUNK_RECORDS, HEADER_BYTES,
-MAX_ERRORS, RECORD, Counts, Journal, read_counts, read_journals, read_oddities
+from harness.clients.resp import Resp
+from harness.driver.keys import Keys
+from harness.errors import HistoryError, StorageError
+from harness.history import NEVER, Function, Seen, Stall, Status
+from harness.journal import (
+    CHUNK_RECORDS,
+    HEADER_BYTES,
+    MAX_ERRORS,
+    RECORD,
+    Counts,
+    Journal,
+    read_counts,
+    read_journals,
+    read_oddities,
+)
 
 
 def journal(directory: Path, worker: int = 0, workers: int = 1) -> Journal:

@@ -86,10 +86,10 @@ def resetting(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-@pytest.mark.parametrize(("handle", "error"), [(dying, "connection closed by the server"), (resetting, "connection reset by
-peer")]) def test_a_connection_lost_after_sending_is_info(
-    tmp_path: Path, handle: Callable[[socket.socket], None], error: str
-) -> None:
+@pytest.mark.parametrize(
+    ("handle", "error"), [(dying, "connection closed by the server"), (resetting, "connection reset by peer")]
+)
+def test_a_connection_lost_after_sending_is_info(tmp_path: Path, handle: Callable[[socket.socket], None], error: str) -> None:
     """Nobody knows what the server did before it went."""
     with server(handle) as endpoint:
         history = play_here(task(tmp_path, [endpoint]), 200)
@@ -134,8 +134,8 @@ def test_a_connection_that_never_opens_is_fail(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "status"), [(b"-READONLY You can't write against a read only replica.\r\n", Status.FAIL), (b"-ERR odd\r\n",
-    Status.INFO)]
+    ("answer", "status"),
+    [(b"-READONLY You can't write against a read only replica.\r\n", Status.FAIL), (b"-ERR odd\r\n", Status.INFO)],
 )
 def test_an_error_reply_keeps_the_connection(tmp_path: Path, answer: bytes, status: Status) -> None:
     """The codec's word on fail or info is recorded; the conversation is in step, so the connection stays."""
@@ -247,8 +247,10 @@ def test_large_requests_and_replies_go_through_whole(tmp_path: Path) -> None:
                 connection.sendall(b"$-1\r\n")
 
     with server(storing) as endpoint:
-        the_task = replace(task(tmp_path, [endpoint], timeout_ms=20_000, sessions=2, keys=2, reads=0.5),
-        protocol="tests.driver.codecs:Bulky") history = play_here(the_task, 400)
+        the_task = replace(
+            task(tmp_path, [endpoint], timeout_ms=20_000, sessions=2, keys=2, reads=0.5), protocol="tests.driver.codecs:Bulky"
+        )
+        history = play_here(the_task, 400)
     assert (history.status == Status.OK).all()
     assert {int(size) for size in map(len, stored.values())} & set(range(len(PADDING) + 5, len(PADDING) + 40))
     assert (history.seen == Seen.GARBAGE).any(), "the padding is no value of ours, and was read back"

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -136,8 +136,7 @@ def play_until_all_took_part(the_task: Task, playing: int) -> History:
 
     async def scenario() -> None:
         pool = await begun(the_task, 60_000)
-        while any(read_counts(the_task.directory, worker).ok < 200 for worker in range(playing)):
-            await asyncio.sleep(0.01)
+        await until(lambda: all(read_counts(the_task.directory, worker).ok >= 200 for worker in range(playing)))
         pool.stop()
         await pool.finished()
         await pool.settle(500 * MS)
@@ -155,9 +154,15 @@ async def begun(the_task: Task, ms: int) -> DriverPool:
     return pool
 
 
-async def until_counted(pool: DriverPool, operations: int) -> None:
-    while pool.counts().ok < operations:
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
+
+
+async def until_counted(pool: DriverPool, operations: int) -> None:
+    await until(lambda: pool.counts().ok >= operations)
 
 
 def process_of(pool: DriverPool, worker: int) -> int:
@@ -170,8 +175,7 @@ def test_a_killed_worker_is_named_and_leaves_its_history(store: Endpoint, tmp_pa
 
     async def scenario() -> None:
         pool = await begun(the_task, 60_000)
-        while read_counts(the_task.directory, 1).ok < 200:
-            await asyncio.sleep(0.01)
+        await until(lambda: read_counts(the_task.directory, 1).ok >= 200)
         os.kill(process_of(pool, 1), signal.SIGKILL)
         with pytest.raises(DriverError, match=r"driver worker 1 died \(killed by signal 9\)"):
             await pool.finished()
@@ -302,8 +306,7 @@ def test_a_killed_server_is_info_then_fail(tmp_path: Path) -> None:
             await until_counted(pool, 200)
             process.kill()
             process.wait()
-            while pool.counts().fail < 20:
-                await asyncio.sleep(0.01)
+            await until(lambda: pool.counts().fail >= 20)
             pool.stop()
             await pool.finished()
             await pool.close()

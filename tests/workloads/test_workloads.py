@@ -165,7 +165,7 @@ def test_cold_register_sessions_do_not_march_in_step() -> None:
 
 
 def test_session_hop_reads_elsewhere_after_thinking() -> None:
-    """Each acknowledged write is followed by a read of the same key, at another node, after a think time of the mean asked for."""
+    """Each write is followed by a read of its key, at another node, after a think time of the mean asked for."""
     done, keyspace = run("session-hop", Store(), 20, sessions=2, keys=6, think="20ms")
     assert len(keyspace.names) == 6
     thinks = []

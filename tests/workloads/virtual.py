@@ -99,7 +99,7 @@ def play(sessions: Sequence[Session], store: Store, until_ns: int, begin_ns: int
     return done
 
 
-def shard(keyspace: Keyspace, sessions: int, part: int = 0, parts: int = 1, label: str = "w", seed: int = 7) -> Shard:
+def shard(keyspace: Keyspace, sessions: int, part: int = 0, parts: int = 1, *, label: str = "w", seed: int = 7) -> Shard:
     return Shard(label, range(part, sessions, parts), seed, keyspace, count(part, parts), part, parts)
 
 
