@@ -64,7 +64,7 @@ class Scale:
         if value == 0:
             return "0"
         if self.unit == "share":
-            return f"{value * 100:g} %" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")  # noqa: PLR2004  # 0.1 %
+            return f"{value * 100:g}%" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")  # noqa: PLR2004  # 0.1%
         return quantity(value, self.unit)
 
 

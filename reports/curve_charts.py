@@ -9,13 +9,14 @@ from itertools import groupby
 import numpy as np
 
 from checkers.phases import STEADY, phases
+from harness.durations import format_duration
 from harness.history import Column, History
 from harness.plan import Contract
 from harness.results import Curve
 from reports.ages import Ages
 from reports.chart import Chart, Key, Scale, element, grid, joined, log_scale, polyline, wide, zero_scale
 from reports.series import survival
-from reports.words import count, duration, plural, quantity
+from reports.words import count, plural, quantity
 
 _LEAST_AGE_NS = 1e5
 _ALL = "series-0"
@@ -41,9 +42,9 @@ def _promised(contract: Contract, phase: str) -> tuple[int, str] | None:
     """The bound in ns that the contract names for a phase, with its words; None where it depends on the fault's length."""
     if phase == STEADY:
         steady = contract.staleness.steady
-        return None if steady is None else (steady, duration(steady))
+        return None if steady is None else (steady, format_duration(steady))
     bound = contract.staleness.during.get(phase.partition(" ")[2])
-    return None if bound is None or bound.plus_fault else (bound.extra_ns, duration(bound.extra_ns))
+    return None if bound is None or bound.plus_fault else (bound.extra_ns, format_duration(bound.extra_ns))
 
 
 def _ccdf(phase: str, lo: Column, hi: Column, promise: tuple[int, str] | None) -> Chart:
@@ -65,7 +66,7 @@ def _ccdf(phase: str, lo: Column, hi: Column, promise: tuple[int, str] | None) -
         keys.append(Key("promise", f"promised: {promise[1]}"))
     stale = int((lo > 0).sum())
     reading = f"{count(stale)} of {plural(len(lo), 'read')} were certainly stale" + (
-        f", the oldest by {duration(lo.max())}." if stale else "."
+        f", the oldest by {format_duration(lo.max())}." if stale else "."
     )
     if promise:
         beyond = int((lo > promise[0]).sum())
@@ -92,7 +93,7 @@ class Kind:
     Attributes:
         title, x_label, y_label: for people.
         tail: whether y falls from 1 towards rare cases, and is drawn in powers.
-        counted: what the shares are of, in the words that follow "1 %".
+        counted: what the shares are of, in the words that follow "1%".
     """
 
     title: str
@@ -183,9 +184,11 @@ def _rare(curve: Curve, kind: Kind) -> str:
     """Where a falling curve passes one in a hundred, in words."""
     scope = curve.scope or "all nodes"
     for x, y in zip(curve.x, curve.y, strict=True):
+        if y <= _RARE and x == 0:
+            return f"{scope}: {f'only {quantity(y, curve.y_unit)}' if y else 'none'} {kind.counted} {quantity(x, curve.x_unit)}"
         if y <= _RARE:
             at_most = quantity(x, curve.x_unit)
-            return f"{scope}: at most 1 % {kind.counted} {at_most}"
+            return f"{scope}: at most 1% {kind.counted} {at_most}"
     return f"{scope}: still {quantity(curve.y[-1], curve.y_unit)} {kind.counted} {quantity(curve.x[-1], curve.x_unit)}"
 
 
@@ -194,7 +197,7 @@ def _nearly_all(curve: Curve, kind: Kind) -> str:
     scope = curve.scope or "all nodes"
     for x, y in zip(curve.x, curve.y, strict=True):
         if y >= 1 - _RARE:
-            return f"{scope}: 99 % {kind.counted} from {quantity(x, curve.x_unit)} on"
+            return f"{scope}: 99% {kind.counted} from {quantity(x, curve.x_unit)} on"
     return f"{scope}: {quantity(curve.y[-1], curve.y_unit)} {kind.counted} at {quantity(curve.x[-1], curve.x_unit)}"
 
 

@@ -59,7 +59,7 @@ def _strike(number: int, episode: Episode, history: History, span: int) -> Strik
 
 
 def _seconds(time_ns: int) -> str:
-    return f"{time_ns / 1e9:.3f} s"
+    return f"{time_ns / 1e9:.3f}s"
 
 
 def fault_lanes(history: History, span: int) -> Chart | None:

@@ -5,8 +5,9 @@ GitHub takes 1 MiB a step and drops all of it beyond; this file stays under 64 K
 
 from __future__ import annotations
 
+from harness.durations import format_duration
 from reports.record import Report
-from reports.words import PROXY_NOTE, SIGNS, clip, count, duration, one_line
+from reports.words import PROXY_NOTE, SIGNS, clip, count, one_line
 
 LIMIT_BYTES = 64 * 1024
 _FINDINGS = 3
@@ -47,7 +48,7 @@ def _facts(report: Report) -> str:
         f"{report.plan.run.runtime} runtime",
         f"seed {report.plan.seed}",
         f"plan {report.plan.hash}",
-        duration(report.history.end_ns),
+        format_duration(report.history.end_ns),
         f"{count(len(report.history))} operations",
     ]
     return " · ".join(_text(fact) for fact in facts)

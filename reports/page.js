@@ -82,7 +82,7 @@
     for (let number = Math.ceil(low / step); number * step <= high; number += 1) {
       const label = document.createElement("span");
       label.style.left = `${((number * step - low) / (high - low)) * 100}%`;
-      label.textContent = `${(number * step).toFixed(digits)} s`;
+      label.textContent = `${(number * step).toFixed(digits)}s`;
       labels.push(label);
     }
     return labels;
@@ -154,8 +154,8 @@
   const readout = document.getElementById("readout");
   const length = (ns) => {
     if (ns === null) return "–";
-    const [unit, size] = [["s", 1e9], ["ms", 1e6], ["µs", 1e3], ["ns", 1]].find(([, each]) => ns >= each) ?? ["ms", 1e6];
-    return `${Number((ns / size).toPrecision(3))} ${unit}`;
+    const [unit, size] = [["s", 1e9], ["ms", 1e6], ["us", 1e3], ["ns", 1]].find(([, each]) => ns >= each) ?? ["ms", 1e6];
+    return `${Number((ns / size).toPrecision(3))}${unit}`;
   };
   const rate = (value) => (value === null ? "–" : Number(value.toPrecision(3)).toLocaleString("en"));
   function point(share) {
@@ -167,7 +167,7 @@
     });
     const on = data.episodes.filter((episode) => episode.from <= moment && moment <= episode.to).map((episode) => episode.name);
     readout.textContent = [
-      `${(moment * data.span_s).toFixed(3)} s`,
+      `${(moment * data.span_s).toFixed(3)}s`,
       ...pick(data.ages_ns, length), ...pick(data.rates, rate), ...pick(data.times_ns, length), ...on,
     ].join(" · ");
   }

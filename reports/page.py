@@ -17,6 +17,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.durations import format_duration
 from harness.history import Episode
 from harness.results import Finding
 from reports import words
@@ -120,8 +121,8 @@ def _meets(episode: Episode, begin_ns: int, end_ns: int, grace_ns: int) -> bool:
 def _context(episode: Episode, begin_ns: int, end_ns: int) -> str:
     """How an episode lies to a finding's operations."""
     applied = episode.applied_ns or 0
-    until = "was not healed before the run ended" if episode.healed_ns is None else f"healed at {episode.healed_ns / 1e9:.3f} s"
-    since = words.duration(abs(begin_ns - applied))
+    until = "was not healed before the run ended" if episode.healed_ns is None else f"healed at {episode.healed_ns / 1e9:.3f}s"
+    since = format_duration(abs(begin_ns - applied))
     place = (
         f"{since} before the first of these operations" if applied <= begin_ns else f"{since} after the first of these operations"
     )
@@ -141,7 +142,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("runtime", f"{runtime} ({means})" if means else runtime),
         ("seed", str(report.plan.seed)),
         ("plan", " ".join(part for part in (report.plan.name, report.plan.hash) if part)),
-        ("duration", words.duration(report.history.end_ns)),
+        ("duration", format_duration(report.history.end_ns)),
         ("operations", words.count(len(report.history))),
     ]
 
@@ -201,10 +202,9 @@ def _templates() -> Environment:
     )
     environment.filters |= {
         "count": words.count,
-        "duration": words.duration,
+        "duration": format_duration,
         "instant": words.instant,
         "one_line": words.one_line,
-        "snug": words.snug,
         "signed": lambda answer: words.SIGNS[str(answer)],
     }
     environment.globals |= {"proxy_note": words.PROXY_NOTE, "interval": words.interval, "quantity": words.quantity}

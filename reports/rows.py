@@ -10,7 +10,6 @@ import numpy as np
 from harness.durations import format_duration
 from harness.history import NEVER, Function, History, Seen, Status
 from reports.ages import Ages
-from reports.words import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class Row:
     @property
     def took(self) -> str:
         """How long the answer took."""
-        return "no answer" if self.return_ns is None else duration(self.return_ns - self.call_ns)
+        return "no answer" if self.return_ns is None else format_duration(self.return_ns - self.call_ns)
 
     @property
     def age(self) -> str:
@@ -82,10 +81,10 @@ class Row:
         if self.lo_ns is None or self.hi_ns is None or self.hi_ns == 0:
             return ""
         if self.lo_ns == 0:
-            return f"at most {duration(self.hi_ns)} old"
+            return f"at most {format_duration(self.hi_ns)} old"
         if format_duration(self.lo_ns) == format_duration(self.hi_ns):
-            return f"{duration(self.lo_ns)} old"
-        return f"{duration(self.lo_ns)} to {duration(self.hi_ns)} old"
+            return f"{format_duration(self.lo_ns)} old"
+        return f"{format_duration(self.lo_ns)} to {format_duration(self.hi_ns)} old"
 
 
 def rows(history: History, ops: Iterable[int], ages: Ages) -> tuple[Row, ...]:

@@ -17,11 +17,12 @@ from statistics import median_low
 
 from markupsafe import Markup
 
+from harness.durations import format_duration
 from harness.history import Episode
 from reports.chart import element, joined
 from reports.rows import Row
 from reports.time_charts import named
-from reports.words import clip, duration, shorten
+from reports.words import clip, shorten
 
 _AXIS = 118
 """Where the time axis stands."""
@@ -132,7 +133,7 @@ def described(rows: tuple[Row, ...]) -> str:
     """The diagram in words."""
     first = rows[0].call_ns
     parts = [
-        f"After {duration(row.call_ns - first)} session {row.session} asked {row.node} to {row.sentence}, {row.took}"
+        f"After {format_duration(row.call_ns - first)} session {row.session} asked {row.node} to {row.sentence}, {row.took}"
         + (f", {row.age}" if row.age else "")
         for row in rows
     ]
@@ -200,7 +201,7 @@ def _time(axis: Axis) -> Markup:
     for time_ns, y in axis.turns:
         marks.append(_line(_AXIS, y, _AXIS + 6, y, "axis"))
         if y - last >= _TICK_STEP:
-            label = f"{time_ns / 1e9:.6f} s" if time_ns == start else f"+{(time_ns - start) / 1e6:,.3f} ms"
+            label = f"{time_ns / 1e9:.6f}s" if time_ns == start else f"+{(time_ns - start) / 1e6:,.3f}ms"
             marks.append(_text(label, _AXIS - 5, y + 4, "time", "end"))
             last = y
     for stretch in axis.stretches:
@@ -215,7 +216,7 @@ def _broken(stretch: Stretch) -> list[Markup]:
         _line(_AXIS, stretch.top, _AXIS, middle - 5, "axis"),
         *waves,
         _line(_AXIS, middle + 5, _AXIS, stretch.bottom, "axis"),
-        _text(f"({duration(stretch.end_ns - stretch.begin_ns)})", _AXIS - 12, middle + 4, "break-length", "end"),
+        _text(f"({format_duration(stretch.end_ns - stretch.begin_ns)})", _AXIS - 12, middle + 4, "break-length", "end"),
     ]
 
 

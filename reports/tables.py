@@ -1,4 +1,4 @@
-"""Measures as tables: phases down and measures across, or measures down and nodes across."""
+"""Measures as tables: measures down, phases or nodes across."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from reports.words import count, interval, quantity
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A number with its interval and sample, in words; ``detail`` may be empty."""
+    """A number with its interval and its sample size, in words; ``interval`` may be empty."""
 
     value: str
-    detail: str
+    interval: str
+    n: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,16 @@ class Pivot:
 
 
 def by_phase(measures: Iterable[tuple[str, Measure]]) -> Pivot:
-    """What was measured of answers and their times, one row per phase."""
+    """What was measured of answers and their times, one column per phase."""
     chosen = [m for checker, m in measures if checker == "availability" and not m.scope]
-    return _pivot([(m.phase or "whole run", m.name, m) for m in chosen], tuple(dict.fromkeys(m.name for m in chosen)))
+    cells = [(m.name, m.phase or "whole run", m) for m in chosen]
+    return _pivot(cells, tuple(dict.fromkeys(phase for _, phase, _ in cells)))
 
 
 def by_node(measures: Iterable[tuple[str, Measure]], nodes: Sequence[str]) -> Pivot:
-    """What was measured per node, one column per node."""
-    chosen = [m for _, m in measures if m.scope in nodes]
-    cells = [(f"{m.name}, {m.phase}" if m.phase else m.name, m.scope, m) for m in chosen]
+    """What was measured per node over the whole run, one column per node."""
+    chosen = [m for _, m in measures if m.scope in nodes and not m.phase]
+    cells = [(m.name, m.scope, m) for m in chosen]
     return _pivot(cells, tuple(node for node in nodes if any(m.scope == node for m in chosen)))
 
 
@@ -51,5 +53,4 @@ def _cells(row: Mapping[str, Measure], columns: Iterable[str]) -> tuple[Cell | N
 
 
 def _cell(m: Measure) -> Cell:
-    around = interval(m.low, m.high, m.unit)
-    return Cell(quantity(m.value, m.unit), f"{around}, n = {count(m.n)}" if around else f"n = {count(m.n)}")
+    return Cell(quantity(m.value, m.unit), interval(m.low, m.high, m.unit), f"n = {count(m.n)}")

@@ -9,8 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.durations import format_duration
 from reports.record import Report
-from reports.words import SIGNS, count, duration, one_line
+from reports.words import SIGNS, count, one_line
 
 _COLOURS = {"pass": "green", "violated": "red", "inconclusive": "yellow", "waived": "cyan", "error": "magenta"}
 _FINDINGS = 3
@@ -46,7 +47,7 @@ def _facts(report: Report) -> Text:
         f"{report.plan.run.runtime} runtime",
         f"seed {report.plan.seed}",
         f"plan {report.plan.hash}",
-        duration(report.history.end_ns),
+        format_duration(report.history.end_ns),
         f"{count(len(report.history))} operations",
     )
     return Text("   " + " · ".join(one_line(fact) for fact in facts), style="dim")

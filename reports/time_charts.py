@@ -8,12 +8,13 @@ import numpy as np
 from markupsafe import Markup
 
 from checkers.phases import bound_of
+from harness.durations import format_duration
 from harness.history import NEVER, Episode, History
 from harness.plan import Contract
 from reports.ages import Ages
 from reports.chart import Chart, Key, Scale, Tick, element, grid, joined, log_scale, staircase, steps, wide, zero_scale
 from reports.series import Series, quantile_rank
-from reports.words import count, duration, plural
+from reports.words import count, plural
 
 _LEAST_AGE_NS = 1e5
 _LEAST_RESPONSE_NS = 1e4
@@ -26,7 +27,7 @@ def span_ns(history: History, binned: Series) -> int:
 
 def time_axis(span: int) -> tuple[Tick, ...]:
     """The ticks of a time axis from the run's start, in seconds."""
-    return tuple(Tick(value * 1e9 / span, f"{value:g} s") for value in steps(0.0, span / 1e9, 9))
+    return tuple(Tick(value * 1e9 / span, f"{value:g}s") for value in steps(0.0, span / 1e9, 9))
 
 
 def bands(history: History, span: int) -> Markup:
@@ -83,12 +84,12 @@ def _staleness(history: History, contract: Contract, known: Ages, binned: Series
         reading = f"None of {plural(len(ordered), 'read')} returned a value that had certainly been superseded before it began."
     else:
         reading = (
-            f"99 % of reads were {'certainly fresh or ' if p99 == 0 else ''}at most {duration(p99)} old for certain; "
-            f"{count(stale)} of {plural(len(ordered), 'read')} were stale, the oldest by {duration(worst)}."
+            f"99% of reads were {'certainly fresh or ' if p99 == 0 else ''}at most {format_duration(p99)} old for certain; "
+            f"{count(stale)} of {plural(len(ordered), 'read')} were stale, the oldest by {format_duration(worst)}."
         )
     keys = [
         Key("lo-max", "certain age: oldest read"),
-        Key("heat heat-90", "oldest 10 %"),
+        Key("heat heat-90", "oldest 10%"),
         Key("heat heat-50", "oldest half"),
         Key("hi-max", "possible age: oldest read"),
     ]
@@ -121,9 +122,7 @@ def _throughput(history: History, binned: Series, span: int) -> Chart:
     edges, rate = binned.edges_ns / span, binned.rate["ok"]
     scale = zero_scale([rate], "count")
     seconds = max(history.end_ns, 1) / 1e9
-    reading = (
-        f"{plural(len(history), 'operation')} in {duration(history.end_ns)}: {count(len(history) / seconds)} a second on average."
-    )
+    reading = f"{plural(len(history), 'operation')} in {format_duration(history.end_ns)}: {count(len(history) / seconds)} a second on average."
     return _chart(
         history,
         span,
@@ -169,8 +168,8 @@ def _latency(history: History, binned: Series, span: int) -> Chart:
     scale = log_scale(binned.response_ns.values(), "ns", least=_LEAST_RESPONSE_NS)
     answered = np.sort((history.return_ns - history.due_ns)[history.return_ns < NEVER])
     if len(answered):
-        at = {share: duration(answered[quantile_rank(len(answered), share)]) for share in (0.5, 0.99, 0.999)}
-        reading = f"Half of the answers came within {at[0.5]}, 99 % within {at[0.99]}, 99.9 % within {at[0.999]}."
+        at = {share: format_duration(answered[quantile_rank(len(answered), share)]) for share in (0.5, 0.99, 0.999)}
+        reading = f"Half of the answers came within {at[0.5]}, 99% within {at[0.99]}, 99.9% within {at[0.999]}."
     else:
         reading = "No operation was answered."
     styles = {"p50": "low", "p99": "mid", "p99.9": "high"}

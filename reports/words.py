@@ -55,11 +55,6 @@ def one_line(text: object) -> str:
     return " ".join(printable(text).split())
 
 
-def snug(text: object) -> str:
-    """``text`` with its units bound to their numbers, for cells that break lines."""
-    return re.sub(r"(?<=\d) (?=(?:ns|µs|ms|s|min|h|%)\b|%)", "\u00a0", printable(text))
-
-
 def clip(text: str, length: int) -> str:
     """``text``, cut to ``length`` characters and marked where it was cut."""
     return text if len(text) <= length else text[: length - 1] + "…"
@@ -75,22 +70,13 @@ def shorten(name: str, length: int) -> str:
     return name if len(name) <= length else f"{name[: kept // 2]}…{name[len(name) - (kept - kept // 2) :]}"
 
 
-def duration(duration_ns: float) -> str:
-    """A duration with a space before its unit.
-
-    >>> duration(1_234_567)
-    '1.23 ms'
-    """
-    return re.sub(r"(?<=\d)(?=[a-z])", " ", format_duration(duration_ns)).replace("us", "µs")
-
-
 def instant(time_ns: float) -> str:
     """A time of the run, in seconds to the microsecond.
 
     >>> instant(12_003_412_000)
-    '12.003412 s'
+    '12.003412s'
     """
-    return f"{time_ns / 1e9:.6f} s"
+    return f"{time_ns / 1e9:.6f}s"
 
 
 def count(number: float) -> str:
@@ -118,14 +104,14 @@ def quantity(value: float | None, unit: str) -> str:
     """A measure's value with its unit, in the form that is easiest to read.
 
     >>> quantity(0.99951, "ratio"), quantity(2.5e6, "ns"), quantity(3, "versions"), quantity(None, "ns")
-    ('99.951 %', '2.5 ms', '3 versions', 'unknown')
+    ('99.951%', '2.5ms', '3 versions', 'unknown')
     """
     if value is None or value != value:  # noqa: PLR0124  # NaN is the one number that differs from itself
         return "unknown"
     if value in (float("inf"), float("-inf")):
         return "∞" if value > 0 else "-∞"
     if unit == "ns":
-        return duration(value)
+        return format_duration(value)
     if unit == "ratio":
         return _share(value)
     number = count(value) if float(value).is_integer() else f"{value:,.4g}"
@@ -136,7 +122,7 @@ def _share(value: float) -> str:
     """A share in percent: more digits near the whole, where they are nines; powers of ten where it is very small."""
     if 0 < value < 1e-4:  # noqa: PLR2004  # 0.01 %
         return f"{value:.2e}"
-    return f"{value * 100:.5g} %" if value > 0.9 else f"{value * 100:.3g} %"  # noqa: PLR2004  # one nine
+    return f"{value * 100:.5g}%" if value > 0.9 else f"{value * 100:.3g}%"  # noqa: PLR2004  # one nine
 
 
 def interval(low: float | None, high: float | None, unit: str) -> str:
