@@ -122,7 +122,8 @@ def _throughput(history: History, binned: Series, span: int) -> Chart:
     edges, rate = binned.edges_ns / span, binned.rate["ok"]
     scale = zero_scale([rate], "count")
     seconds = max(history.end_ns, 1) / 1e9
-    reading = f"{plural(len(history), 'operation')} in {format_duration(history.end_ns)}: {count(len(history) / seconds)} a second on average."
+    average = count(len(history) / seconds)
+    reading = f"{plural(len(history), 'operation')} in {format_duration(history.end_ns)}: {average} a second on average."
     return _chart(
         history,
         span,
