@@ -60,7 +60,7 @@ class Support:
 
     def resolution_ns(self, coverage: float) -> int | None:
         """The finest resolution at which a share ``coverage`` of the pairs hold; None if too many were never seen fresh."""
-        late = int(self.late_ns[max(0, math.ceil(coverage * len(self.late_ns)) - 1)])
+        late = int(self.late_ns[max(0, math.ceil(coverage * len(self.late_ns) - 1e-9) - 1)])
         return late if late < NEVER else None
 
 

@@ -3,8 +3,8 @@
     python tests/benchmarks/bench_checkers.py [operations]
 
 The history is in memory, in columns, as after a run; each checker's time includes the shared tables that it is the first to need.
-The floor is one ``numpy`` argsort of as many random int64: what the machine gives at that moment. Times are CPU time of the one thread
-that there is, so that other work on the machine counts little; the total is also given by the wall. Medians of three rounds.
+The floor is one ``numpy`` argsort of as many random int64: what the machine gives at that moment. Times are CPU time of the one
+thread that there is, so that other work on the machine counts little; the total is also given by the wall. Medians of three.
 """
 
 from __future__ import annotations
@@ -61,9 +61,8 @@ def main() -> None:
         print(f"{name:24}{1e3 * statistics.median(times):9.1f}{statistics.median(times) / base:9.2f}")
     total = statistics.median(sum(times) for times in zip(*spent.values(), strict=True))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(
-        f"{'all':24}{1e3 * total:9.1f}{total / base:9.2f}   (floor: argsort, {1e3 * base:.1f} ms; on the wall {1e3 * statistics.median(wall):.1f} ms)"
-    )
+    print(f"{'all':24}{1e3 * total:9.1f}{total / base:9.2f}")
+    print(f"floor (argsort) {1e3 * base:.1f} ms; all by the wall {1e3 * statistics.median(wall):.1f} ms")
     print(f"{n:,} operations, {len(history.keys):,} keys, {len(history.nodes)} nodes; peak memory {memory} MB, columns included")
     if n <= 1_000_000 and (total > TARGET_S or memory > TARGET_MB):
         sys.exit(f"missed: {TARGET_S} s and {TARGET_MB} MB for 1,000,000 operations on one core")

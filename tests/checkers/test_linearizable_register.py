@@ -148,6 +148,39 @@ def test_a_lagging_fleet_is_not_linearizable_and_its_primary_is() -> None:
     assert measure(at_primary, "gamma-atomicity").value == 0
 
 
+def made_linearizable(n: int, overlap: int, seed: int, *, stale: int = 0) -> History:
+    """A run of several unsequenced writers in which every operation takes effect at a moment between its call and its return.
+
+    The last ``stale`` reads return the value of long before instead.
+    """
+    rng = np.random.default_rng(seed)
+    effect = np.sort(rng.choice(1_000 * n, n, replace=False)) / 1_000
+    call, ret = effect - rng.random(n) * overlap / 2, effect + rng.random(n) * overlap / 2
+    write = rng.random(n) < 0.3
+    names = iter(rng.permutation(n) + 1)
+    values, value = [], 0
+    for wrote in write:
+        value = int(next(names)) if wrote else value
+        values.append(value)
+    for read in np.flatnonzero(~write)[::-1][:stale]:
+        values[read] = values[n // 2]
+    lines = [
+        f"{'w' if wrote else 'r'} x{value} s{i} {begin + overlap:.6f}-{end + overlap:.6f}"
+        for i, (wrote, value, begin, end) in enumerate(zip(write, values, call, ret, strict=True))
+    ]
+    return history(*lines, unordered="x")
+
+
+@pytest.mark.parametrize("overlap", [1, 5, 100])
+def test_what_is_linearizable_by_construction_is_found_so_and_a_planted_read_is_not(overlap: int) -> None:
+    """However many operations overlap, a legal run is silent, and one read of a value of long ago in it is caught."""
+    h = made_linearizable(2_000, overlap, seed=overlap)
+    assert found(h) == ()
+    assert measure(h, "gamma-atomicity").value == 0
+    (finding,) = found(made_linearizable(2_000, overlap, seed=overlap, stale=1))
+    assert 2 <= len(finding.witness) <= 4
+
+
 def _values(h: History, contract: Contract) -> dict[int, list[tuple[Op, int]]]:
     """What counts in each key, with its value: absence and the initial value are 0."""
     reading = Reading(h, contract)
