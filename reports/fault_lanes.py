@@ -9,7 +9,7 @@ from markupsafe import Markup
 from harness.history import Episode, History
 from reports.chart import WIDE, Chart, Key, Tick, element, joined, wide
 from reports.time_charts import named, time_axis
-from reports.words import plural
+from reports.words import linked, plural
 
 _LANE = 44
 
@@ -45,13 +45,13 @@ def _strike(number: int, episode: Episode, history: History, span: int) -> Strik
     return Strike(
         number=number,
         kind=episode.kind,
-        targets=tuple(target.replace("->", " → ") for target in episode.targets),
+        targets=tuple(linked(target) for target in episode.targets),
         means=episode.means,
         intended=f"{_seconds(episode.intended_ns)} to {_seconds(episode.intended_end_ns)}",
         applied="never" if episode.applied_ns is None else _seconds(episode.applied_ns),
         proven="not proven" if episode.proven_ns is None else _seconds(episode.proven_ns),
         healed="not before the end" if episode.healed_ns is None else _seconds(episode.healed_ns),
-        evidence=episode.evidence,
+        evidence=tuple(linked(line) for line in episode.evidence),
         holds=episode.proven,
         from_share=max(0.0, (begin - room) / span),
         to_share=min(1.0, (min(end, history.end_ns) + room) / span),

@@ -29,7 +29,7 @@ from reports.record import Report
 from reports.rows import Row, rows
 from reports.series import BINS, Series, series
 from reports.spacetime import spacetime
-from reports.tables import by_node, by_phase
+from reports.tables import by_node, by_phase, of_run
 from reports.time_charts import named, span_ns, time_charts
 
 _MOST_FINDINGS = 40
@@ -80,6 +80,7 @@ def render_html(report: Report) -> str:
             checker_curves=checker_curves(report.curves),
             curve_data=data_table(report.curves),
             phases=by_phase(report.measures),
+            run=of_run(report.measures),
             nodes=by_node(report.measures, history.nodes),
             logs={name: text[-_LOG_CHARACTERS:] for name, text in report.logs.items()},
             cuts=_cuts(report),

@@ -28,9 +28,14 @@ class Pivot:
 
 def by_phase(measures: Iterable[tuple[str, Measure]]) -> Pivot:
     """What was measured of answers and their times, one column per phase."""
-    chosen = [m for checker, m in measures if checker == "availability" and not m.scope]
-    cells = [(m.name, m.phase or "whole run", m) for m in chosen]
-    return _pivot(cells, tuple(dict.fromkeys(phase for _, phase, _ in cells)))
+    chosen = [m for checker, m in measures if checker == "availability" and not m.scope and m.phase]
+    return _pivot([(m.name, m.phase, m) for m in chosen], tuple(dict.fromkeys(m.phase for m in chosen)))
+
+
+def of_run(measures: Iterable[tuple[str, Measure]]) -> Pivot:
+    """What was measured of the load and the harness over the whole run, in one column."""
+    chosen = [m for checker, m in measures if checker == "availability" and not m.scope and not m.phase]
+    return _pivot([(m.name, "whole run", m) for m in chosen], ("whole run",))
 
 
 def by_node(measures: Iterable[tuple[str, Measure]], nodes: Sequence[str]) -> Pivot:

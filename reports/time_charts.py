@@ -14,7 +14,7 @@ from harness.plan import Contract
 from reports.ages import Ages
 from reports.chart import Chart, Key, Scale, Tick, element, grid, joined, log_scale, staircase, steps, wide, zero_scale
 from reports.series import Series, quantile_rank
-from reports.words import count, plural
+from reports.words import count, linked, plural
 
 _LEAST_AGE_NS = 1e5
 _LEAST_RESPONSE_NS = 1e4
@@ -52,7 +52,7 @@ def _window(style: str, begin: float, end: float, title: str) -> Markup:
 
 def named(episode: Episode) -> str:
     """An episode in a few words."""
-    return f"{episode.kind} of {', '.join(target.replace('->', ' → ') for target in episode.targets)}"
+    return f"{episode.kind} of {', '.join(linked(target) for target in episode.targets)}"
 
 
 def time_charts(history: History, contract: Contract, known: Ages, binned: Series) -> tuple[Chart, ...]:

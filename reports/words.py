@@ -60,6 +60,11 @@ def clip(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def linked(text: str) -> str:
+    """``text`` with its links drawn as arrows: ``a → b`` for ``a->b``."""
+    return text.replace("->", " → ")
+
+
 def shorten(name: str, length: int) -> str:
     """``name`` with its middle left out, so that at most ``length`` characters stay.
 
@@ -114,7 +119,7 @@ def quantity(value: float | None, unit: str) -> str:
         return format_duration(value)
     if unit == "ratio":
         return _share(value)
-    number = count(value) if float(value).is_integer() else f"{value:,.4g}"
+    number = count(value) if float(value).is_integer() or abs(value) >= 1000 else f"{value:.4g}"  # noqa: PLR2004  # four digits
     return number if unit in ("count", "") else f"{number} {unit}"
 
 

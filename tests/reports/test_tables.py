@@ -12,6 +12,7 @@ def test_phases_stand_across_with_gaps_where_nothing_was_measured() -> None:
             ("availability", Measure("success-rate", None, "ratio", 0, "operation", phase="during kill")),
             ("availability", Measure("throughput", 12.5, "ops/s", 10, "operation", phase="steady")),
             ("availability", Measure("throughput", 1.0, "ops/s", 10, "operation", phase="steady", scope="primary")),
+            ("availability", Measure("schedule-lag-p99", 1e6, "ns", 10, "operation")),
             ("staleness", Measure("stale-share", 0.5, "ratio", 10, "read", phase="steady")),
         ]
     )
