@@ -81,6 +81,7 @@ class PartitionStrike:
         self._links = links
         self._options = options
         self._marks = Marks(cluster, links, options.way)
+        self._islands = " | ".join(", ".join(group) for group in cluster.topology.islands(links))
 
     async def arm(self, within_ns: int) -> tuple[str, ...]:
         """Marks cross before the cut."""
@@ -96,7 +97,7 @@ class PartitionStrike:
         times = await self._marks.cross(self.proof_ns)
         if any(took is not None for took in times.values()):
             raise UnprovenError(f"the cut did not bite: a mark crossed {times_in_words(times)}")
-        return (f"no mark crossed {words(self._links)} within {format_duration(self.proof_ns)}",)
+        return (f"no mark crossed {words(self._links)} within {format_duration(self.proof_ns)}; the islands: {self._islands}",)
 
     async def heal(self) -> None:
         """Mend."""

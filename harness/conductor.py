@@ -84,6 +84,7 @@ def run(plan: Plan, text: str, root: Path, watch: Watcher) -> Finished:
         "means": runtime.means,
         "operation time-out": format_duration(plan.run.timeout),
         **facts,
+        **({"left out": "; ".join(_left_out(experiment))} if _left_out(experiment) else {}),
         **({"failure": str(recording.failure)} if recording.failure else {}),
     }
     watch.stage("saving")
@@ -126,6 +127,15 @@ def _report(directory: RunDirectory, plan: Plan, history: History) -> Report:
     )
 
 
+def _left_out(experiment: Experiment) -> tuple[str, ...]:
+    """The episodes that the schedule leaves out, each with its reason."""
+    return tuple(
+        f"{episode.kind} at {format_duration(episode.intended_ns)}: {episode.skipped}"
+        for episode in experiment.planned
+        if episode.skipped
+    )
+
+
 def _end(path: Path) -> str:
     return "\n".join(path.read_text(errors="replace").splitlines()[-_LOG_LINES:])
 
@@ -149,5 +159,5 @@ def _refuse_version_order(plan: Plan) -> None:
         raise PlanError(
             f"the contract promises {', '.join(promised)}, which nothing can show for keys with several writers",
             why="their versions have no order: nobody knows which of two concurrent writes came first",
-            fix="give each key one writer, or promise linearizable = true with node_monotonic = false",
+            fix="give each key one writer; or promise linearizable = true, and node_monotonic = false, which needs an order",
         )

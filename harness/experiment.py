@@ -126,6 +126,7 @@ class _Live:
         self._settled_ns: int | None = None
         self._complete = False
         self._over: set[tuple[int, int]] = set()
+        self._all_over = asyncio.Event()
         self.driving = False
 
     def clock(self) -> int:
@@ -163,10 +164,11 @@ class _Live:
         """Sessions and faults side by side, then the probes."""
         begin_ns = max(0, self.clock() + _WORD_NS)
         planned = [_shifted(episode, begin_ns) for episode in self._experiment.planned]
-        told = self._teller(log)
+        told = self._teller(log, planned)
         cluster = Cluster(self._experiment.candidate, self._runtime)
         strikes = group.create_task(run_schedule(planned, self._experiment.faults, cluster, self.clock, told))
         counting = group.create_task(self._count(pool, begin_ns))
+        healed = group.create_task(self._all_over.wait())
         looking_out = group.create_task(self._look_out(planned, told))
 
         def stop() -> None:
@@ -179,9 +181,9 @@ class _Live:
         pool.start(begin_ns, begin_ns + self._plan.run.duration)
         await pool.finished()
         counting.cancel()
-        if not strikes.done():
-            self._watch.stage("healing")
-            await asyncio.wait([strikes])
+        self._watch.stage("healing")
+        # Confirmations may take longer; the fleet is left to itself as soon as the last fault is gone.
+        await asyncio.wait([strikes, healed], return_when=asyncio.FIRST_COMPLETED)
         if not self._stopped:
             self._settled_ns = self.clock()
             self._watch.stage("settling")
@@ -189,6 +191,8 @@ class _Live:
             await pool.settle(_SETTLE_NS if promised_ns is None else promised_ns + _PAST_BOUND_NS)
             # The last answers count only if their nodes were then still who they had been: one more look at each.
             await asyncio.sleep(3 * _POLL_S)
+        healed.cancel()
+        await asyncio.wait([strikes])
         self._complete = not self._stopped
         looking_out.cancel()
 
@@ -230,8 +234,11 @@ class _Live:
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
 
-    def _teller(self, log: EpisodeLog) -> Callable[[Episode], None]:
+    def _teller(self, log: EpisodeLog, planned: list[PlannedEpisode]) -> Callable[[Episode], None]:
         """A listener that writes every episode down as it becomes known, and shows it when it is over."""
+        expected = {(episode.fault, episode.intended_ns) for episode in planned if not episode.skipped}
+        if not expected:
+            self._all_over.set()
 
         def told(episode: Episode) -> None:
             log.append(episode)
@@ -239,6 +246,8 @@ class _Live:
             if name not in self._over and (episode.applied_ns is None or episode.healed_ns is not None or episode.kind == CRASH):
                 self._over.add(name)
                 self._watch.episode(episode)
+                if expected <= self._over:
+                    self._all_over.set()
 
         return told
 

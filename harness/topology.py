@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import networkx as nx
@@ -56,12 +57,15 @@ class Topology:
             if (link.source in lefts and link.target in rights) or (link.source in rights and link.target in lefts)
         )
 
-    def graph(self) -> nx.DiGraph[str]:
-        """The links as a directed graph over node names."""
-        graph: nx.DiGraph[str] = nx.DiGraph()
+    def islands(self, without: Collection[Link]) -> tuple[tuple[str, ...], ...]:
+        """The groups of nodes that are still connected once the links in ``without`` are cut; largest first."""
+        graph: nx.Graph[str] = nx.Graph()
         graph.add_nodes_from(node.name for node in self.nodes)
-        graph.add_edges_from((link.source, link.target) for link in self.links)
-        return graph
+        graph.add_edges_from(
+            (link.source, link.target) for link in self.links if link not in without and {link.source, link.target} <= set(graph)
+        )
+        groups = (tuple(sorted(group)) for group in nx.connected_components(graph))
+        return tuple(sorted(groups, key=lambda group: (-len(group), group)))
 
 
 def _plural(role: str) -> str:

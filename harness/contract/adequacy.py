@@ -31,9 +31,6 @@ from harness.results import Evidence
 CRASH = "crash"
 """The kind of an episode that no fault of the plan made: a node's process ended by itself."""
 
-MAX_STALLED = 0.05
-"""The share of a run's time that the harness may stand still."""
-
 _SHOWN_EPISODES = 3
 
 
@@ -45,7 +42,7 @@ def adequacy(plan: Plan, history: History, reads: JudgedReads) -> tuple[Evidence
     contract = plan.contract
     if contract.converges_within is not None or contract.lost_writes is not None or contract.misses == "loss":
         evidence.append(_settled(history))
-    return (*evidence, _complete(history), _stalls(history))
+    return (*evidence, _complete(history), _stalls(plan, history))
 
 
 def _reads(plan: Plan, reads: JudgedReads) -> Evidence:
@@ -168,13 +165,14 @@ def _complete(history: History) -> Evidence:
     )
 
 
-def _stalls(history: History) -> Evidence:
+def _stalls(plan: Plan, history: History) -> Evidence:
     still = _union_ns([(stall.begin_ns, stall.end_ns) for stall in history.stalls])
     share = still / max(1, history.end_ns)
-    enough = share <= MAX_STALLED
+    allowed = plan.adequacy.stalled
+    enough = share <= allowed
     return Evidence(
         "stalls",
-        needed=f"the harness stands still for at most {MAX_STALLED:.0%} of the run",
+        needed=f"the harness stands still for at most {allowed:.0%} of the run",
         seen=f"{format_duration(still)} in {len(history.stalls)} stalls ({share:.1%})" if history.stalls else "none",
         enough=enough,
         why=""

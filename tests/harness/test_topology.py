@@ -29,9 +29,11 @@ def test_links_between_two_groups_are_found_from_either_side():
     assert FLEET.between("replica-1", "replica-2") == ()
 
 
-def test_the_graph_has_an_edge_for_each_link():
-    """The topology as a directed graph."""
-    assert set(FLEET.graph().edges) == {("replica-1", "primary"), ("replica-2", "primary"), ("client", "primary")}
+def test_a_cut_leaves_islands():
+    """Nodes that no uncut link joins are islands; clients join nothing."""
+    assert FLEET.islands(()) == (("primary", "replica-1", "replica-2"),)
+    assert FLEET.islands(FLEET.links[:1]) == (("primary", "replica-2"), ("replica-1",))
+    assert FLEET.islands(FLEET.links) == (("primary",), ("replica-1",), ("replica-2",))
 
 
 def test_a_registry_loads_built_ins_and_named_classes_and_suggests_the_near_name():
