@@ -116,7 +116,7 @@ def make_server(root: Path, port: int) -> ThreadingHTTPServer:
     class Handler(_Handler):
         runs = root
 
-    return ThreadingHTTPServer((_HOST, port), Handler)
+    return _Server((_HOST, port), Handler)
 
 
 def index_page(root: Path) -> str:
@@ -165,6 +165,13 @@ def _verdict_of(run: RunDirectory) -> tuple[str, str]:
 def _read_verdict(path: Path, modified_ns: int, size: int) -> tuple[str, str]:  # noqa: ARG001 - time and size are the cache's key
     verdict = json.loads(path.read_bytes())["verdict"]
     return str(verdict["answer"]), str(verdict["why"])
+
+
+class _Server(ThreadingHTTPServer):
+    """A server that makes nothing of a browser that has gone away."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: the next request starts afresh."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
 import traceback
@@ -21,6 +22,9 @@ _CommandLineError: Any = typer.BadParameter.__mro__[2]
 
 def run_command(app: typer.Typer) -> None:
     """Run the command that ``sys.argv`` names and exit with the status that it returns."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a sign still gets its verdict
     sys.exit(_status_of(app))
 
 

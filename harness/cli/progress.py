@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Self
 
 from rich.console import Console
@@ -88,29 +88,30 @@ class Bar:
 
     def __enter__(self) -> Self:
         self._progress.start()
-        self._task = self._progress.add_task("preparing", total=None, words="")
+        self.stage("preparing")
         return self
 
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
     def stage(self, words: str) -> None:
-        """Name the stage; its length is unknown until counts come."""
-        self._update(description=words, total=None, words="")
+        """Name the stage; how long it takes is unknown until counts come."""
+        # A new task, because a task that has had a total keeps it.
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(words, total=None, words="")
 
     def counts(self, elapsed_ns: int, duration_ns: int, ok: int, fail: int, info: int) -> None:
         """Move the bar."""
         per_second = self._rate.of(elapsed_ns, ok + fail + info)
         words = f"{_seconds(elapsed_ns)}/{_seconds(duration_ns)}  {_counted(ok, fail, info, per_second)}"
-        self._update(completed=min(elapsed_ns, duration_ns), total=duration_ns, words=words)
+        if self._task is not None:
+            self._progress.update(self._task, completed=min(elapsed_ns, duration_ns), total=duration_ns, words=words)
 
     def episode(self, episode: Episode) -> None:
         """Write what became of the episode above the bar."""
-        self._progress.console.print(told(episode), markup=False, highlight=False, style=None if episode.proven else "yellow")
-
-    def _update(self, **changes: object) -> None:
-        if self._task is not None:
-            self._progress.update(self._task, **changes)  # type: ignore[arg-type]  # rich types fields and settings alike as Any
+        style = None if episode.proven else "yellow"
+        self._progress.console.print(told(episode), markup=False, highlight=False, style=style)
 
 
 def told(episode: Episode) -> str:
@@ -147,9 +148,10 @@ def _counted(ok: int, fail: int, info: int, per_second: float) -> str:
 
 
 def _seconds(time_ns: int) -> str:
-    return f"{time_ns / UNITS['s']:.1f}s"
+    return f"{max(0, time_ns) / UNITS['s']:.1f}s"
 
 
 def _write(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # whoever read the progress has gone; the run goes on
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()

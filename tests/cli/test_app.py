@@ -100,6 +100,20 @@ def test_a_reader_that_goes_away_changes_no_exit_status():
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_a_terminal_that_cannot_show_a_sign_still_gets_its_answer(tmp_path):
+    """Under an ASCII locale signs are spelt out; the command does not fail over them."""
+    (tmp_path / "h.csv").write_text("process,key,op,value,call_ns,return_ns\n0,x,w,1,0,10\n1,x,r,1,20,30\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", "check", str(tmp_path / "h.csv")],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"pass" in done.stdout
+    assert done.stdout.isascii()
+
+
 def test_list_can_list_every_sort():
     """The sorts that the command line offers are those that there are."""
     assert {sort.value for sort in Sort} == set(SORTS)

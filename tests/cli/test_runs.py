@@ -20,34 +20,56 @@ from harness.store import RunDirectory, list_runs
 
 pytestmark = pytest.mark.servers
 
-QUICK = """\
-# One server, no fault: a second is enough.
+STALE = """\
+# A replica that is cut off and a promise that it is never stale: violated, on a busy machine, too.
 [candidate]
-kind = "redis-single"
+kind = "redis-replication"
+replicas = 1
 [contract]
-linearizable = true
+sessions = { monotonic_reads = "any-node" }
+staleness = { steady = "0ms" }
 converges_within = "100ms"
-lost_writes = 0
-misses = "loss"
 [[workloads]]
 kind = "register"
 keys = 5
 sessions = 4
-rate = 2000
-[adequacy]
-operations = 100
+reads = 0.5
+rate = 1000
+[[faults]]
+kind = "partition"
+between = ["primary", "replicas"]
+every = "5s"
+lasts = "700ms"
+after = "300ms"
 [run]
-duration = "1s"
+duration = "1500ms"
+"""
+
+HONEST = """\
+# One server and no fault, but more evidence asked for than a run can give: inconclusive.
+[candidate]
+kind = "redis-single"
+[contract]
+converges_within = "100ms"
+[[workloads]]
+kind = "register"
+keys = 5
+sessions = 4
+rate = 1000
+[adequacy]
+operations = 1_000_000
+[run]
+duration = "500ms"
 """
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A run that passes, and how its command ended."""
+    """A run that is violated, and how its command ended."""
     home = tmp_path_factory.mktemp("home")
-    (home / "quick.toml").write_text(QUICK)
+    (home / "stale.toml").write_text(STALE)
     done = subprocess.run(
-        [sys.executable, "-m", "harness.cli", "run", "quick.toml", "--seed", "11"],
+        [sys.executable, "-m", "harness.cli", "run", "stale.toml", "--seed", "11"],
         cwd=home,
         capture_output=True,
         text=True,
@@ -60,13 +82,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
 def test_run_shows_the_verdict_and_ends_with_the_path_of_the_report(finished):
     """Exit status, verdict and the last line agree with what was written."""
     home, done = finished
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "pass" in done.stdout.splitlines()[0]
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "violated" in done.stdout.splitlines()[0]
     report = home / done.stdout.splitlines()[-1]
     assert report.name == "report.html"
     assert report.is_file()
     results = json.loads((report.parent / "results.json").read_text())
-    assert results["verdict"]["answer"] == "pass"
+    assert results["verdict"]["answer"] == "violated"
+    assert results["findings"][0]["name"] in ("stale-read", "monotonic-reads")
+    assert results["findings"][0]["name"] in done.stdout
     assert results["plan"]["seed"] == 11
     assert "Traceback" not in done.stderr
     assert "driving" in done.stderr
@@ -77,16 +101,17 @@ def test_check_repeats_the_verdict_and_writes_the_reports_again(finished, shell,
     run = _copy(finished, tmp_path)
     (run / "report.html").unlink()
     answer = shell("check", run)
-    assert answer.status == 0
+    assert answer.status == 1
+    assert "violated" in answer.out.splitlines()[0]
     assert (run / "report.html").is_file()
 
 
 def test_check_with_another_plan_leaves_the_runs_own_results_alone(finished, shell, tmp_path):
-    """A stricter contract may be violated or inconclusive; the run's results still tell of its own."""
+    """Another contract is judged by itself; the run's results still tell of its own."""
     run = _copy(finished, tmp_path)
     before = (run / "results.json").read_bytes()
-    (tmp_path / "more.toml").write_text(QUICK.replace("operations = 100", "operations = 1_000_000"))
-    answer = shell("check", run, "--plan", "more.toml", "--report", "other.html")
+    (tmp_path / "honest.toml").write_text(HONEST)
+    answer = shell("check", run, "--plan", "honest.toml", "--report", "other.html")
     assert answer.status == 2
     assert "1,000,000" in answer.out
     assert (tmp_path / "other.html").is_file()
@@ -108,8 +133,8 @@ def test_replay_runs_the_same_plan_and_says_how_often_it_ended_so(finished, shel
     """Two replays: two new runs of the same plan hash, and a rate with an interval."""
     run = _copy(finished, tmp_path)
     answer = shell("replay", run, "--times", "2", "--quiet")
-    assert answer.status == 0, answer
-    assert re.search(r"\* verdict pass +2/2 +100% +\[34%, 100%\]", answer.out)
+    assert answer.status == 1, answer
+    assert re.search(r"\* verdict violated +2/2 +100% +\[34%, 100%\]", answer.out)
     assert answer.err == ""
     plans = {RunDirectory.open(each.path).load_plan().hash for each in list_runs(run.parent)}
     assert len(list_runs(run.parent)) == 3
@@ -117,19 +142,19 @@ def test_replay_runs_the_same_plan_and_says_how_often_it_ended_so(finished, shel
 
 
 def test_two_plans_end_with_the_gravest(shell, tmp_path):
-    """A pass and an inconclusive run are inconclusive together, and both are listed."""
-    (tmp_path / "quick.toml").write_text(QUICK)
-    (tmp_path / "more.toml").write_text(QUICK.replace("operations = 100", "operations = 1_000_000"))
-    answer = shell("run", "quick.toml", "more.toml", "--quiet")
-    assert answer.status == 2
+    """A violation before an inconclusive run is not hidden by it, and both are listed."""
+    (tmp_path / "stale.toml").write_text(STALE)
+    (tmp_path / "honest.toml").write_text(HONEST)
+    answer = shell("run", "stale.toml", "honest.toml", "--quiet")
+    assert answer.status == 1
     tail = answer.out.splitlines()[-2:]
-    assert tail[0].split()[:2] == ["pass", "quick.toml"]
-    assert tail[1].split()[:2] == ["inconclusive", "more.toml"]
+    assert tail[0].split()[:2] == ["violated", "stale.toml"]
+    assert tail[1].split()[:2] == ["inconclusive", "honest.toml"]
 
 
 def test_ctrl_c_stops_everything_and_judges_what_there_is(tmp_path):
     """An interrupted run is saved, judged inconclusive, and leaves no process."""
-    (tmp_path / "long.toml").write_text(QUICK.replace('"1s"', '"60s"'))
+    (tmp_path / "long.toml").write_text(HONEST.replace('"500ms"', '"60s"'))
     with _start(tmp_path) as process:
         run = _driving(tmp_path, process)
         process.send_signal(signal.SIGINT)
@@ -143,7 +168,7 @@ def test_ctrl_c_stops_everything_and_judges_what_there_is(tmp_path):
 
 def test_a_run_that_was_killed_can_be_checked_and_cleaned(shell, tmp_path):
     """After kill -9 `check` judges what was journalled, and `clean` finds nothing that still runs."""
-    (tmp_path / "long.toml").write_text(QUICK.replace('"1s"', '"60s"'))
+    (tmp_path / "long.toml").write_text(HONEST.replace('"500ms"', '"60s"'))
     with _start(tmp_path) as process:
         run = _driving(tmp_path, process)
         time.sleep(0.5)
