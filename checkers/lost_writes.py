@@ -193,14 +193,15 @@ def _blamed(history: History, last: Column, against: Column) -> Column:
     changes = {
         name: np.array([epoch.first_ns for epoch in history.epochs if epoch.node == name], np.int64) for name in history.nodes
     }
-    blamed = np.zeros(len(last), np.int64)
-    for index, (begin, end, node) in enumerate(
-        zip(known_ns, history.call_ns[against], history.node[table.row[last]], strict=True)
-    ):
-        name = history.nodes[node]
+    # What was lost together is blamed together.
+    _, first, which = np.unique(last * len(history) + against, return_index=True, return_inverse=True)
+    blamed = np.zeros(len(first), np.int64)
+    for index, loss in enumerate(first):
+        begin, end = known_ns[loss], history.call_ns[against[loss]]
+        name = history.nodes[history.node[table.row[last[loss]]]]
         change = changes[name][(changes[name] > begin) & (changes[name] <= end)]
         blamed[index] = during_or_steady(history, int(begin), int(end), name, int(change[0]) if len(change) else None)
-    return blamed
+    return blamed[which]
 
 
 def _proof(history: History, meant: Column, place: int, against: int) -> Proof:
