@@ -205,7 +205,7 @@ class _Spread:
 
     def __init__(self, cell: Column, lo: Column, hi: Column, *, phases: int, nodes: int) -> None:
         cells = list(zip(*(samples(cell, end, phases * nodes) for end in (lo, hi)), strict=True))
-        self._cells = [cells[at : at + nodes] for at in range(0, phases * nodes, nodes)]
+        self._cells = [cells[number * nodes : (number + 1) * nodes] for number in range(phases)]
 
     def of(self, phase: int | None = None, node: int | None = None) -> tuple[Sample, Sample]:
         """Lo and hi of one phase, of one node, or of all where that is None."""
