@@ -13,12 +13,14 @@ had. A turn that took much longer than it asked for is a stall of the harness it
 
 What an operation's end does to its session:
 
-=================================  ======  =====================================================
-refused, or never sent             fail    goes on after a short pause, lest it spin
-an answer                          by the codec
-time-out after sending             info    new process; connection dropped, so that a late answer is never taken for another's
-connection lost after sending      info    new process
-=================================  ======  =====================================================
+===================================  ===================  =========================================================
+refused by the network or unsent     ``fail``             goes on after a short pause, lest it spin
+answered                             as the codec says    goes on; after a ``fail`` with the same pause
+time-out while connecting            ``fail``             goes on after the pause
+time-out after sending               ``info``             goes on as a new process, on a new connection: a late answer
+                                                          must never be taken for another operation's
+connection lost after sending        ``info``             goes on as a new process, on a new connection
+===================================  ===================  =========================================================
 """
 
 from __future__ import annotations
@@ -115,7 +117,7 @@ class Loop:
                 except OSError:
                     continue
             self._turn(TICK_NS)
-            opening = [connection for connection in opening if connection.fd in self._connections and not connection.open]
+            opening = [each for each in opening if self._connections.get(each.fd) is each and not each.open]
 
     def run(self, clients: list[Client], begin_ns: int, end_ns: int) -> int:
         """Play ``clients`` from ``begin_ns`` until ``end_ns``, ``stop`` or the end of all sessions; when the last one ended."""
@@ -287,8 +289,9 @@ class Loop:
             return
         if reply is None:
             return
-        if not connection.codec.idle():
-            self._odd(client, connection.node, "more than one reply", data, at_ns)
+        if connection.unsent or not connection.codec.idle():
+            # Answered before all was asked, or more than once: the next operation could not tell its own answer here.
+            self._odd(client, connection.node, "out of step", data, at_ns)
             self._drop(connection)
         if reply.status is not Status.OK:
             self._end(client, at_ns, reply.status, reply.error)

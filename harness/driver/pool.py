@@ -73,7 +73,8 @@ class DriverPool:
         """End all workers, in order where they still answer and by force where not. Safe to call at any time and twice."""
         self._tell(close=True)
         workers, self._workers = self._workers, []
-        await asyncio.gather(*(worker.close() for worker in workers))
+        within_s = CLOSE_WITHIN_S + self._task.timeout_ns / 1e9
+        await asyncio.gather(*(worker.close(within_s) for worker in workers))
 
     def _tell(self, **order: Any) -> None:
         for worker in self._workers:
@@ -125,9 +126,11 @@ class _Process:
             raise await self._death()
         return int(report[word])
 
-    async def close(self) -> None:
+    async def close(self, within_s: float) -> None:
+        """Wait until the process has ended by itself, and kill it if it does not."""
+        self._orders.close()
         try:
-            await asyncio.wait_for(self._process.wait(), CLOSE_WITHIN_S)
+            await asyncio.wait_for(self._process.wait(), within_s)
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
