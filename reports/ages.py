@@ -18,12 +18,14 @@ class Ages:
     """Per row of a history: whether it is a read with an age, and that age in ns.
 
     What a read saw had been superseded for at least ``lo_ns`` when it was called, and for at most ``hi_ns`` when it returned;
-    time in which the harness itself stood still is taken off, as ``checkers.staleness`` does.
+    time in which the harness itself stood still is taken off, as ``checkers.staleness`` does. ``since_ns`` is when it was
+    certainly superseded; it means something only where ``lo_ns`` is positive.
     """
 
     known: Column
     lo_ns: Column
     hi_ns: Column
+    since_ns: Column
 
     @property
     def lo(self) -> Column:
@@ -42,11 +44,14 @@ def ages(history: History, contract: Contract) -> Ages:
     table = history.derive(versions)
     known = np.zeros(len(history), dtype=bool)
     known[found.row] = True
+    since_ns = np.zeros(len(history), dtype=np.int64)
     superseded, threatened = table.newer_sup_ns[found.place], table.newer_call_ns[found.place]
+    since_ns[found.row] = superseded
     return Ages(
         known,
         lo_ns=_spread(history, found.row, found.call_ns, superseded),
         hi_ns=_spread(history, found.row, found.return_ns, threatened),
+        since_ns=since_ns,
     )
 
 

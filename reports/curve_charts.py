@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from checkers.phases import STEADY, phases
+from checkers.phases import STEADY, bound_of, phase_labels, phase_of
 from harness.durations import format_duration
 from harness.history import Column, History
 from harness.plan import Contract
@@ -28,14 +28,24 @@ _MOST_READ = 4
 
 def staleness_curves(history: History, contract: Contract, known: Ages) -> tuple[Chart, ...]:
     """Per phase in which a read was possibly stale: the share of reads at least that old, certain and possible."""
-    timeline = phases(history, contract)
+    phase = phase_of(history, contract, history.call_ns)
+    broke = _broke(history, contract, known)
     charts = []
-    for number, label in enumerate(timeline.labels):
-        inside = known.known & (timeline.of == number)
+    for number, label in enumerate(phase_labels(history)):
+        inside = known.known & (phase == number)
         lo, hi = known.lo_ns[inside], known.hi_ns[inside]
         if len(hi) and hi.max() > _LEAST_AGE_NS:
-            charts.append(_ccdf(label, lo, hi, _promised(contract, label)))
+            broken = None if contract.staleness.steady is None else int(broke[inside].sum())
+            charts.append(_ccdf(label, lo, hi, _promised(contract, label), broken))
     return tuple(charts)
+
+
+def _broke(history: History, contract: Contract, known: Ages) -> Column:
+    """Mask of the reads that were certainly older than the bound that held while they were stale."""
+    stale = np.flatnonzero(known.lo_ns > 0)
+    broke = np.zeros(len(history), dtype=bool)
+    broke[stale] = known.lo_ns[stale] > bound_of(history, contract, known.since_ns[stale], history.call_ns[stale])
+    return broke
 
 
 def _promised(contract: Contract, phase: str) -> tuple[int, str] | None:
@@ -47,7 +57,7 @@ def _promised(contract: Contract, phase: str) -> tuple[int, str] | None:
     return None if bound is None or bound.plus_fault else (bound.extra_ns, format_duration(bound.extra_ns))
 
 
-def _ccdf(phase: str, lo: Column, hi: Column, promise: tuple[int, str] | None) -> Chart:
+def _ccdf(phase: str, lo: Column, hi: Column, promise: tuple[int, str] | None, broken: int | None) -> Chart:
     floor = max(_LEAST_AGE_NS, 1.0)
     curves = [survival(lo, floor), survival(hi, floor)]
     bound = np.array([promise[0]] if promise and promise[0] > 0 else [], dtype=float)
@@ -68,9 +78,8 @@ def _ccdf(phase: str, lo: Column, hi: Column, promise: tuple[int, str] | None) -
     reading = f"{count(stale)} of {plural(len(lo), 'read')} were certainly stale" + (
         f", the oldest by {format_duration(lo.max())}." if stale else "."
     )
-    if promise:
-        beyond = int((lo > promise[0]).sum())
-        reading += f" {count(beyond) if beyond else 'None'} certainly broke the bound of {promise[1]}."
+    if broken is not None:
+        reading += f" {count(broken) if broken else 'None'} broke the bound that held while the read was stale."
     return Chart(
         name="ccdf-" + phase.replace(" ", "-"),
         title=f"How old reads were, {phase}",

@@ -1,12 +1,16 @@
 """A run in time bins, against the same things counted one by one."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checkers.staleness import check
 from harness.history import NEVER
 from reports.ages import ages
+from reports.curve_charts import staleness_curves
 from reports.series import BINS, quantile_rank, series, survival
 from tests.reports.synthetic import history, plan
 
@@ -53,3 +57,16 @@ def test_an_empty_run_has_bins_without_values() -> None:
     binned = series(run, ages(run, plan().contract))
     assert not binned.reads.any()
     assert np.isnan(binned.response_ns["p99"]).all()
+
+
+def test_the_distribution_counts_the_same_broken_bounds_as_the_checker() -> None:
+    """Over all phases, the reads said to have broken their bound are the stale reads that the checker found."""
+    run = history()
+    contract = plan().contract
+    strict = contract.model_copy(update={"staleness": contract.staleness.model_copy(update={"steady": 1_000_000})})
+    known = ages(run, strict)
+    charts = staleness_curves(run, strict, known)
+    found = sum(finding.count for finding in check(run, strict).findings if finding.name == "stale-read")
+    said = [re.search(r"(\S+) broke the bound", chart.reading) for chart in charts]
+    counted = sum(int(match[1].replace(",", "").replace("None", "0")) for match in said if match)
+    assert counted == found > 20
