@@ -18,6 +18,7 @@ from reports.words import count, linked, plural
 
 _LEAST_AGE_NS = 1e5
 _LEAST_RESPONSE_NS = 1e4
+_UNANSWERED = " Operations without an answer have no response time; they are counted above."
 
 
 def span_ns(history: History, binned: Series) -> int:
@@ -181,7 +182,7 @@ def _latency(history: History, binned: Series, span: int) -> Chart:
         [staircase(edges, scale.at(binned.response_ns[name]), f"line {style}") for name, style in styles.items()],
         name="latency",
         title="Response time",
-        reading=reading + " Operations without an answer have no response time; they are counted above.",
+        reading=reading + (_UNANSWERED if binned.rate["info"].any() else ""),
         described="Response time of answered operations from the time they were due, per time bin: median, 99th and 99.9th "
         "percentile. " + reading,
         y_label="response time",

@@ -97,6 +97,14 @@ def test_a_proxy_is_not_called_a_kernel(text: str, violated: Report) -> None:
     assert note not in render_html(elsewhere)
 
 
+def test_findings_that_break_no_promise_are_not_called_wrong(text: str) -> None:
+    """A passing run may have findings; the page shows them and does not accuse."""
+    assert "What went wrong" in text
+    passed = render_html(report(outcome=Outcome.PASS))
+    assert "What went wrong" not in passed
+    assert "What was seen" in passed
+
+
 def test_an_unproven_episode_is_called_so(text: str) -> None:
     """The fault table and its chart count the episode that was never proven."""
     assert "not proven" in text
