@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from checkers.phases import phase_labels, phase_of
+from checkers.phases import phase_between, phase_labels, phase_of
 from harness.history import Column, History
 from harness.plan import Contract
 from harness.results import Finding, Result, Severity
@@ -94,6 +94,11 @@ def findings(
 def phases_at(history: History, contract: Contract, times_ns: Column) -> tuple[tuple[str, ...], Column]:
     """The phase labels of the history, and the index of the one that each time lies in."""
     return phase_labels(history), phase_of(history, contract, times_ns)
+
+
+def phases_between(history: History, contract: Contract, begin_ns: Column, end_ns: Column) -> tuple[tuple[str, ...], Column]:
+    """The phase labels of the history, and the index of the one to put down to what each interval proves as a whole."""
+    return phase_labels(history), phase_between(history, contract, begin_ns, end_ns)
 
 
 def witness(history: History, rows: tuple[int, ...]) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from checkers import wording
-from checkers.base import Proof, findings, phases_at
+from checkers.base import Proof, findings, phases_between
 from checkers.coherence import survival
 from checkers.reads import Reads, reads, superseding
 from checkers.samples import samples
@@ -111,7 +111,7 @@ def _late(history: History, contract: Contract, found: Reads, spells: Spells) ->
             history,
             name,
             Severity.CONVERGENCE,
-            phases=phases_at(history, contract, found.call_ns[last]),
+            phases=phases_between(history, contract, found.call_ns[last] - found.lo_ns[last], found.call_ns[last]),
             gravity=lasted,
             prove=lambda at, last=last, lasted=lasted: _proof(  # type: ignore[misc]  # bound here, called at once
                 history, found, int(last[at]), int(lasted[at]), bound

@@ -34,7 +34,7 @@ from itertools import product
 import numpy as np
 
 from checkers import wording
-from checkers.base import Proof, findings, phases_at
+from checkers.base import Proof, findings, phases_at, phases_between
 from checkers.register_search import INITIAL, Step, core, search
 from checkers.registers import NO_VALUE, Registers, registers
 from checkers.zones import conflicts, delta_ns, early_reads, gamma_ns
@@ -63,6 +63,7 @@ def check(history: History, contract: Contract) -> Result:
     searched, undecided = _search(history, found, BUDGET if contract.linearizable else BUDGET // 20)
     broken = list(searched.values())
 
+    both_ns = np.maximum(times.first_return_ns[left], times.first_return_ns[right])
     shown_ns = np.maximum(times.last_call_ns[left], times.last_call_ns[right])
     searched_ns = history.call_ns[[proof.rows[0] for proof in broken]]
 
@@ -75,7 +76,7 @@ def check(history: History, contract: Contract) -> Result:
         history,
         FINDING,
         Severity.ORDER,
-        phases=phases_at(history, contract, np.concatenate([shown_ns, searched_ns])),
+        phases=phases_between(history, contract, np.concatenate([both_ns, searched_ns]), np.concatenate([shown_ns, searched_ns])),
         gravity=np.concatenate([pairs.gap_ns, np.zeros(len(broken), np.int64)]),
         prove=prove,
     )

@@ -42,6 +42,22 @@ def phase_of(history: History, contract: Contract, times_ns: Column) -> Column:
     return phase[np.searchsorted(starts, times_ns, side="right") - 1]
 
 
+def phase_between(history: History, contract: Contract, begin_ns: Column, end_ns: Column) -> Column:
+    """The phase to put down to what an interval proves as a whole: that of its end; where that is steady, ``after`` the last fault
+    that was healed within the interval. What a restart forgot may be asked for only minutes later.
+    """
+    phase = phase_of(history, contract, end_ns)
+    healed = sorted((_window(episode, history)[1], episode.kind) for episode in _struck(history))
+    if not healed:
+        return phase
+    labels = phase_labels(history)
+    times = np.array([time_ns for time_ns, _ in healed], np.int64)
+    after = np.array([labels.index(f"after {kind}") for _, kind in healed])
+    last = np.searchsorted(times, end_ns, side="right") - 1
+    found: Column = np.where((phase == 0) & (last >= 0) & (times[last] >= begin_ns), after[last], phase)
+    return found
+
+
 def bound_of(history: History, contract: Contract, begin_ns: Column, end_ns: Column) -> Column:
     """The staleness bound that holds for each interval, ends included; ``NEVER`` where the contract promises none.
 

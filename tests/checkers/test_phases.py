@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.phases import bound_of, during_or_steady, phase_labels, phase_of, stalled
+from checkers.phases import bound_of, during_or_steady, phase_between, phase_labels, phase_of, stalled
 from harness.history import NEVER, Episode, Stall
 from harness.plan import Contract, StalenessPromise
 from tests.checkers.histories import MS, episode, history, stall
@@ -40,6 +40,15 @@ def test_a_fault_without_a_bound_promises_nothing_while_it_is_on() -> None:
     bounds = bound_of(h, contract(after_heal="3ms"), np.array([0, 0, 14, 16]) * MS, np.array([9, 10, 15, 17]) * MS)
     assert bounds.tolist() == [5, NEVER, NEVER, 5]
     assert bound_of(h, contract(steady=None), np.array([0]), np.array([1])).tolist() == [NEVER]
+
+
+def test_what_an_interval_proves_is_put_down_to_the_last_fault_healed_in_it() -> None:
+    """A steady end blames the last fault that was healed since the begin; an end within a fault is that fault's."""
+    h = history("r x0 0-90", episodes=[episode("partition", 5, 8), episode("kill", 20, 30), episode("delay", 60, 70)])
+    begin, end = np.array([0, 0, 9, 31, 0, 31]) * MS, np.array([4, 15, 50, 50, 65, 90]) * MS
+    labels = phase_labels(h)
+    named = [labels[i] for i in phase_between(h, contract(after_heal="0ms"), begin, end)]
+    assert named == ["steady", "after partition", "after kill", "steady", "during delay", "after delay"]
 
 
 def test_stalled_operations_are_those_that_overlap_a_stall() -> None:

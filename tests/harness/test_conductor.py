@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import conductor
+from harness.errors import PlanError, StartupError, UnsupportedError
+from harness.plan import parse_plan
+from harness.results import Outcome
+
+PLAN = """\
+seed = 3
+name = "short"
+
+[candidate]
+kind = "redis-replication"
+replicas = 1
+
+[contract]
+lost_writes = 0
+
+[[workloads]]
+kind = "register"
+keys = 20
+sessions = 4
+rate = 500
+
+[adequacy]
+operations = 1
+success_rate = 0.0
+stalled = 1.0
+
+[run]
+duration = "2s"
+"""
+
+
+class Silent:
+    """A watcher that acts on one stage."""
+
+    def __init__(self, at="", act=lambda: None):
+        self.at = at
+        self.act = act
+
+    def stage(self, words):
+        if words == self.at:
+            self.act()
+
+    def counts(self, elapsed_ns, duration_ns, ok, fail, info):
+        pass
+
+    def episode(self, episode):
+        pass
+
+
+def soon(act, after_s):
+    """Do ``act`` in a while, beside the run."""
+    threading.Timer(after_s, act).start()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"redis-replication"', '"redis-replicatoin"', 'did you mean "redis-replication"'),
+        ('"register"', '"registry"', 'did you mean "register"'),
+        ("replicas = 1", "replica = 1", 'did you mean "replicas"'),
+        ("keys = 20", "keys = 0", "greater than or equal to 1"),
+        ('duration = "2s"', 'duration = "2s"\nruntime = "proces"', 'did you mean "process"'),
+        ("keys = 20", "keys = 20\nwriters_per_key = 2", "several writers"),
+    ],
+)
+def test_what_a_plan_names_is_checked_before_anything_starts(old, new, message, tmp_path):
+    """A plan that cannot be carried out is refused, and leaves no run directory."""
+    text = PLAN.replace(old, new)
+    assert text != PLAN
+    with pytest.raises(PlanError) as caught:
+        conductor.run(parse_plan(text), text, tmp_path, Silent())
+    assert message in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_on_clients_needs_proxies_before_clients(tmp_path):
+    """What a runtime cannot do here is refused by name, with the remedy."""
+    fault = '\n[[faults]]\nkind = "partition"\nbetween = ["client", "primary"]\nevery = "1s"\nlasts = "300ms"\n'
+    with pytest.raises(UnsupportedError, match="client_proxies = true"):
+        conductor.run(parse_plan(PLAN + fault), PLAN + fault, tmp_path, Silent())
+    text = PLAN.replace("[run]", "[run]\nclient_proxies = true") + fault
+    assert conductor.prepare(parse_plan(text)).planned
+
+
+def test_several_writers_are_fine_where_only_linearizability_is_promised():
+    """Without an order of versions a contract may still promise linearizable = true."""
+    text = PLAN.replace("keys = 20", "keys = 20\nwriters_per_key = 2")
+    text = text.replace("lost_writes = 0", "linearizable = true\nnode_monotonic = false")
+    assert conductor.prepare(parse_plan(text))
+
+
+@pytest.mark.servers
+def test_concurrent_writers_on_one_server_are_linearizable(tmp_path):
+    """Keys with several writers, on a single real server, pass as registers."""
+    text = PLAN.replace("keys = 20", "keys = 20\nwriters_per_key = 3").replace(
+        "lost_writes = 0", "linearizable = true\nnode_monotonic = false"
+    )
+    text = text.replace('kind = "redis-replication"\nreplicas = 1', 'kind = "redis-single"')
+    report = conductor.run(parse_plan(text), text, tmp_path, Silent()).report
+    assert report.verdict.outcome is Outcome.PASS, report.verdict.why
+    assert not report.history.ordered.any()
+
+
+@pytest.mark.servers
+def test_a_node_that_dies_by_itself_is_named_and_makes_the_run_inconclusive(tmp_path):
+    """A crash that no fault of the plan made is an episode of its own, with the end of the node's log."""
+
+    def crash():
+        (record,) = tmp_path.glob("*/processes.jsonl")
+        lines = [json.loads(line) for line in record.read_text().splitlines()]
+        (pid,) = (line["pid"] for line in lines if "replica-1" in str(line))
+        os.kill(pid, signal.SIGKILL)
+
+    report = conductor.run(parse_plan(PLAN), PLAN, tmp_path, Silent("driving", lambda: soon(crash, 1.0))).report
+    (episode,) = report.history.episodes
+    assert (episode.kind, episode.nodes) == ("crash", ("replica-1",))
+    assert report.verdict.outcome is Outcome.INCONCLUSIVE
+    assert "replica-1" in report.verdict.why
+
+
+@pytest.mark.servers
+def test_the_first_interrupt_ends_a_run_early_and_judges_what_there_is(tmp_path):
+    """Ctrl-C stops everything in order; an incomplete run cannot pass."""
+    started = time.monotonic()
+    text = PLAN.replace('"2s"', '"60s"')
+    interrupt = Silent("driving", lambda: soon(lambda: os.kill(os.getpid(), signal.SIGINT), 1.5))
+    report = conductor.run(parse_plan(text), text, tmp_path, interrupt).report
+    assert time.monotonic() - started < 30
+    assert report.verdict.outcome is Outcome.INCONCLUSIVE
+    assert not report.history.complete
+    assert len(report.history) > 50
+
+
+@pytest.mark.servers
+def test_a_server_that_does_not_start_shows_the_end_of_its_log(tmp_path, monkeypatch):
+    """A start-up failure is an error of its own, with what the server said."""
+    broken = tmp_path / "redis-server"
+    broken.write_text("#!/bin/sh\necho 'the moon is in the wrong phase'\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    text = PLAN.replace("replicas = 1", 'replicas = 1\nserver = "redis"')
+    with pytest.raises(StartupError) as caught:
+        conductor.run(parse_plan(text), text, tmp_path / "runs", Silent())
+    assert "the moon is in the wrong phase" in str(caught.value)
+
+
+@pytest.mark.servers
+def test_a_dead_driver_is_told_and_what_it_recorded_is_judged(tmp_path):
+    """The failure of a worker is the report's failure; its journal still counts."""
+
+    def kill_worker():
+        for pid in children_of(os.getpid()):
+            if "harness.driver.worker" in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal.SIGKILL)
+
+    report = conductor.run(parse_plan(PLAN), PLAN, tmp_path, Silent("driving", lambda: soon(kill_worker, 1.0))).report
+    assert report.answer == "error"
+    assert "killed by signal 9" in report.failure
+    assert len(report.history) > 50
+
+
+def children_of(pid):
+    """The pids of a process's children."""
+    return [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
