@@ -88,9 +88,8 @@ class Worker:
         nodes = tuple(node.name for node in task.topology.nodes)
         self.journal = Journal(task.directory, index, task.workers, nodes, (*task.labels, "settle"))
         self.keys = Keys(codec(), self.journal)
-        self.total = sum(spec.sessions for spec in task.workloads)
-        # Sessions begin as processes of their own number; later numbers go round the workers, in the main part and in settling.
-        self.numbers = count(self.total + index, task.workers)
+        # Sessions begin as processes of their own number; later processes, and the sessions that settle, take what follows.
+        self.numbers = count(sum(spec.sessions for spec in task.workloads) + index, task.workers)
         self.groups = count(index, task.workers)
         self.loop = Loop(
             codec=codec,

@@ -51,6 +51,7 @@ def redis_benchmark(program: str, endpoint: Endpoint, connections: int, seconds:
 def driver(directory: Path, endpoint: Endpoint, sessions: int, workers: int, seconds: float) -> float:
     """Operations a second of the driver; every one is in the history."""
     history = asyncio.run(play(task(directory, [endpoint], workers, sessions=sessions), int(seconds * 1000)))
+    assert history.complete
     assert (history.status == 0).all()
     return len(history) / ((history.return_ns.max() - history.call_ns.min()) / 1e9)
 
