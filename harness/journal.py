@@ -202,7 +202,7 @@ class Journal:
             "the history could not be journalled",
             where=str(self._where),
             why=error.strerror or str(error),
-            fix="free some space, or choose another place for runs with --runs",
+            fix="free some space, or choose another place for runs with --runs-dir",
         )
 
 
