@@ -43,8 +43,8 @@ def phase_of(history: History, contract: Contract, times_ns: Column) -> Column:
 
 
 def phase_between(history: History, contract: Contract, begin_ns: Column, end_ns: Column) -> Column:
-    """The phase to put down to what an interval proves as a whole: that of its end; where that is steady, ``after`` the last fault
-    that was healed within the interval. What a restart forgot may be asked for only minutes later.
+    """The phase to put down to what an interval proves as a whole: that of its end; where that is steady, ``after`` the last
+    fault that was healed within the interval. What a restart forgot may be asked for only minutes later.
     """
     phase = phase_of(history, contract, end_ns)
     healed = sorted((_window(episode, history)[1], episode.kind) for episode in _struck(history))

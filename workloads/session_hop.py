@@ -1,8 +1,9 @@
-"""Session hops: write at one node, think, read the same key at another: what a user behind a load balancer does.
+"""Session hops: write at one node, then read the same key at every other and back home: a user behind a load balancer.
 
-Finds broken read-your-writes across nodes, and how long a write takes to be seen elsewhere at the age of the think time.
+Finds broken read-your-writes and monotonic reads across nodes, and how long a write takes to be seen elsewhere at the age of the
+think times.
 
-Misses anomalies that need two writers or a hot key, and node-local ones: it never reads where it wrote if it can go elsewhere.
+Misses anomalies that need two writers or a hot key.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Options(Record):
     keys: int = Field(default=100, ge=1)
     """Shared out among the sessions; each has at least one of its own."""
     think: Duration = parse_duration("5ms")
-    """Mean time between the write's return and the read, exponentially distributed."""
+    """Mean time before each read, exponentially distributed."""
 
 
 class SessionHop:
@@ -48,16 +49,19 @@ class SessionHop:
     def _session(self, shard: Shard, keys: int, random: Random) -> Session:
         own = [shard.key() for _ in range(keys)]
         versions = dict.fromkeys(own, 0)
-        readable = self.topology.readable
+        readable, writable = self.topology.readable, self.topology.writable
+        elsewhere = {here: [node for node in readable if node != here] for here in writable}
+        home = {here: [here] if here in readable else [] for here in writable}
         while True:
             place = random.randrange(keys)
-            key, here = own[place], random.choice(self.topology.writable)
+            key, here = own[place], random.choice(writable)
             versions[key] += 1
             written = yield Operation(Function.WRITE, key, here, versions[key])
             if written.status is Status.INFO:
                 own[place] = shard.key()
                 versions[own[place]] = 0
             elif written.status is Status.OK:
-                there = random.choice([node for node in readable if node != here] or readable)
-                think_ns = round(random.expovariate(1.0) * self.options.think)
-                yield Operation(Function.READ, key, there, due_ns=written.return_ns + think_ns)
+                before = written
+                for there in (*random.sample(elsewhere[here], len(elsewhere[here])), *home[here]):
+                    think_ns = round(random.expovariate(1.0) * self.options.think)
+                    before = yield Operation(Function.READ, key, there, due_ns=before.return_ns + think_ns)
