@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import checkers
+from harness.conductor import prepare
 from harness.errors import UsageError
 from harness.explain import annotated_plan, explain, overview, pages
 from harness.explain.docs import all_keys, options_of
@@ -72,7 +73,7 @@ def test_a_short_key_finds_the_whole_path():
 def test_the_annotated_plan_is_a_plan_and_names_every_key():
     """`explain plan` misses no key that the harness knows, and every line of it is valid, commented out or not."""
     text = annotated_plan()
-    assert parse_plan(text).name == "replication"
+    assert prepare(parse_plan(text)).plan.name == "replication"
     missing = [
         key.path for key in all_keys(Plan) if key.name != "kind" and f"{key.name} = " not in text and f"{key.path}]" not in text
     ]
