@@ -140,11 +140,14 @@ def _converges(plan: Plan, history: History, ledger: Ledger, within_ns: int) -> 
     n, censored = (sum(measure.n for measure in whole), sum(measure.censored for measure in whole))
     slowest = max((measure.value for measure in whole if measure.value is not None), default=None)
     coverage = max((measure.value or 0.0 for measure in ledger.measures("convergence-coverage")), default=0.0)
+    broken = ledger.against(_named("stuck", "slow-convergence"))
+    proven_stuck = sum(finding.count for finding in broken.all if finding.name == "stuck")
+    unseen = censored - proven_stuck
     missing = ""
     if history.settled_ns is None:
         missing = "the run ended before the fleet was left to converge"
-    elif censored:
-        missing = f"{censored:,} of {n:,} keys at nodes were not seen converged, nor stale for longer than promised"
+    elif unseen > 0:
+        missing = f"{unseen:,} of {n:,} keys at nodes were not seen converged, nor stale for longer than promised"
     elif coverage < plan.adequacy.coverage:
         missing = (
             f"only {coverage:.1%} of the keys at nodes were probed after the last write, {plan.adequacy.coverage:.0%} are needed"
@@ -152,7 +155,7 @@ def _converges(plan: Plan, history: History, ledger: Ledger, within_ns: int) -> 
     return settle(
         "converges_within",
         f"every node has the newest version {format_duration(within_ns)} after writing has stopped and faults are healed",
-        ledger.against(_named("stuck", "slow-convergence")),
+        broken,
         measured=f"{n - censored:,} of {n:,} keys at nodes converged"
         + (f", the slowest after {format_duration(slowest)}" if slowest is not None else ""),
         n=n,

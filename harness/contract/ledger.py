@@ -22,6 +22,11 @@ class Broken:
     waived: tuple[tuple[Finding, str], ...]
 
     @property
+    def all(self) -> tuple[Finding, ...]:
+        """Both kinds."""
+        return (*self.gating, *(finding for finding, _ in self.waived))
+
+    @property
     def count(self) -> int:
         """How many instances break the promise."""
         return sum(finding.count for finding in self.gating)
@@ -34,7 +39,7 @@ class Broken:
     @property
     def names(self) -> tuple[str, ...]:
         """The findings' names, each once."""
-        return tuple(dict.fromkeys(finding.name for finding in (*self.gating, *(finding for finding, _ in self.waived))))
+        return tuple(dict.fromkeys(finding.name for finding in self.all))
 
 
 class Ledger:

@@ -300,6 +300,14 @@ def test_convergence_needs_every_node_seen_fresh(operations: str, settled: float
     assert (clause.name, clause.outcome) == ("converges_within", outcome)
 
 
+def test_entries_that_are_waived_as_stuck_need_no_convergence() -> None:
+    """An entry proven stuck, and excused, is no missing evidence."""
+    stuck = 'waive = [ { finding = "stuck", reason = "we know" } ]'
+    needs = LENIENT.replace("coverage = 0.0", "coverage = 0.9")
+    clause = clause_of(history(STUCK, settled=10), f'converges_within = "20ms"\n{stuck}', needs)
+    assert (clause.name, clause.outcome) == ("converges_within", Outcome.WAIVED)
+
+
 LOST = "w x1 @a s0 0-1; w x2 @a s0 2-3; r x1 @a s1 11-12"
 
 
