@@ -164,6 +164,7 @@ class Verdict:
         clauses: every promise, in the order of the contract.
         adequacy: what the run exercised.
         noted: findings that no clause promises against.
+        excused: findings that a waiver of the contract excuses.
     """
 
     outcome: Outcome
@@ -171,3 +172,4 @@ class Verdict:
     clauses: tuple[Clause, ...]
     adequacy: tuple[Evidence, ...]
     noted: tuple[Finding, ...] = ()
+    excused: tuple[Finding, ...] = ()

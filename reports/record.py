@@ -78,10 +78,10 @@ class Report:
 
     def weight(self, finding: Finding) -> str:
         """What ``finding`` means for the verdict: ``GATING``, ``WAIVED`` or ``NOTED``."""
-        outcomes = {clause.outcome for clause in self.verdict.clauses if finding.name in clause.findings}
-        if Outcome.VIOLATED in outcomes:
-            return GATING
-        return WAIVED if Outcome.WAIVED in outcomes else NOTED
+        if finding in self.verdict.excused:
+            return WAIVED
+        broken = any(finding.name in clause.findings for clause in self.verdict.clauses if clause.outcome is Outcome.VIOLATED)
+        return GATING if broken and finding not in self.verdict.noted else NOTED
 
     @property
     def measures(self) -> tuple[tuple[str, Measure], ...]:

@@ -1,6 +1,6 @@
 """The commands of ``anachron``: their names, options and help. What they do is in the modules that they import.
 
-Those imports stand inside the commands for one reason: numpy, pyarrow and bokeh take a second to load, and ``anachron --help``
+Those imports stand inside the commands for one reason: numpy, pyarrow and pydantic take a second to load, and ``anachron --help``
 needs none of them.
 """
 

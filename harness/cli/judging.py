@@ -13,35 +13,11 @@ from harness.cli.output import complain, say
 from harness.cli.runs import show_verdict
 from harness.errors import PASS, HistoryError, StorageError
 from harness.history import History
-from harness.imports import read_history
-from harness.plan import parse_plan
+from harness.imports import REGISTER_PLAN, read_history, register_plan
 from harness.shipped import find_plan
 from harness.store import RunDirectory
 from harness.store.files import write_text
 from reports import Report, render_html, write_all
-
-_REGISTER = """\
-# Nothing is known of where this history comes from, so it is held to what a register promises: linearizability.
-name = "history"
-
-[candidate]
-kind = "unknown"
-
-[contract]
-linearizable = true
-
-[[workloads]]
-kind = "history"
-
-[adequacy]
-operations = 1
-success_rate = 0.0
-episodes = 0
-coverage = 0.0
-
-[run]
-runtime = "unknown"
-"""
 
 
 def check_source(source: Path, plan: str | None, report_file: Path | None) -> int:
@@ -88,7 +64,7 @@ def write_reports(run: Path, *, open_it: bool) -> int:
 
 def _judge(history: History, reference: str | None, source: Path, environment: Mapping[str, str]) -> Report:
     """Hold ``history`` to the contract of another plan than its run's, or to linearizability."""
-    plan, text = find_plan(reference) if reference is not None else (parse_plan(_REGISTER), _REGISTER)
+    plan, text = find_plan(reference) if reference is not None else (register_plan(), REGISTER_PLAN)
     results = checkers.check(history, plan.contract)
     again = ["anachron", "check", str(source), *(["--plan", reference] if reference is not None else [])]
     return Report(

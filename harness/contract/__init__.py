@@ -41,7 +41,7 @@ def judge(plan: Plan, history: History, results: tuple[Result, ...]) -> Verdict:
     )
     evidence = adequacy(plan, history, reads)
     outcome, why = _outcome(clauses, evidence)
-    return Verdict(outcome, why, clauses, evidence, ledger.noted)
+    return Verdict(outcome, why, clauses, evidence, ledger.noted, ledger.excused)
 
 
 def _outcome(clauses: tuple[Clause, ...], evidence: tuple[Evidence, ...]) -> tuple[Outcome, str]:

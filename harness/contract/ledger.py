@@ -71,6 +71,11 @@ class Ledger:
         """The findings that no promise has asked for so far."""
         return tuple(finding for finding in self._findings if id(finding) not in self._asked)
 
+    @property
+    def excused(self) -> tuple[Finding, ...]:
+        """The findings that a promise has asked for and a waiver excuses."""
+        return tuple(finding for finding in self._findings if id(finding) in self._asked and self._waiver(finding) is not None)
+
     def _waiver(self, finding: Finding) -> Waiver | None:
         for waiver in self._waivers:
             if waiver.finding == finding.name and (waiver.during is None or finding.phase in _phases(waiver.during)):

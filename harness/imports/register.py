@@ -23,6 +23,9 @@ operations = 1
 success_rate = 0.0
 episodes = 0
 coverage = 0.0
+
+[run]
+runtime = "unknown"
 """
 
 
