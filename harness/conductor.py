@@ -22,7 +22,7 @@ from faults import FAULTS, refuse_impossible, schedule
 from harness.candidates import CANDIDATES
 from harness.contract import judge
 from harness.durations import format_duration
-from harness.environment import machine_facts
+from harness.environment import load_average, machine_facts
 from harness.errors import PlanError, StorageError
 from harness.experiment import Experiment, Watcher, conduct
 from harness.history import History
@@ -76,20 +76,14 @@ def run(plan: Plan, text: str, root: Path, watch: Watcher) -> Finished:
     experiment = prepare(plan)
     directory = RunDirectory.create(root, plan, text)
     runtime = _runtime(plan, directory.path)
-    facts = machine_facts()
+    facts = {**_facts(experiment, runtime), **machine_facts()}
+    directory.save_environment(facts)  # a run that is killed can say what it was, too
     recording = asyncio.run(conduct(experiment, runtime, directory, watch))
-    environment = {
-        "candidate": f"{plan.candidate.kind}: {experiment.candidate.product}",
-        "runtime": plan.run.runtime,
-        "means": runtime.means,
-        "operation time-out": format_duration(plan.run.timeout),
-        **facts,
-        **({"left out": "; ".join(_left_out(experiment))} if _left_out(experiment) else {}),
-        **({"failure": str(recording.failure)} if recording.failure else {}),
-    }
     watch.stage("saving")
     directory.save_history(recording.history)
-    directory.save_environment(environment)
+    known_by_now = {"candidate": _product(experiment), "load average at the end": load_average()}
+    failure = {"failure": str(recording.failure)} if recording.failure else {}
+    directory.save_environment({**facts, **known_by_now, **failure})
     watch.stage("checking")
     report = _report(directory, plan, recording.history)
     watch.stage("writing the report")
@@ -125,6 +119,22 @@ def _report(directory: RunDirectory, plan: Plan, history: History) -> Report:
         oddities=tuple(str(oddity) for oddity in read_oddities(directory.journals)),
         failure=environment.get("failure", ""),
     )
+
+
+def _facts(experiment: Experiment, runtime: Runtime) -> Mapping[str, str]:
+    """What is known of the experiment before it starts, for people."""
+    left_out = _left_out(experiment)
+    return {
+        "candidate": _product(experiment),
+        "runtime": experiment.plan.run.runtime,
+        "means": runtime.means,
+        "operation time-out": format_duration(experiment.plan.run.timeout),
+        **({"left out": "; ".join(left_out)} if left_out else {}),
+    }
+
+
+def _product(experiment: Experiment) -> str:
+    return f"{experiment.plan.candidate.kind}: {experiment.candidate.product}"
 
 
 def _left_out(experiment: Experiment) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 def machine_facts() -> Mapping[str, str]:
     """What this process can say of where it runs; never the host's name or the user's paths."""
-    load = os.getloadavg()
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "anachron": version("anachron"),
@@ -24,9 +23,14 @@ def machine_facts() -> Mapping[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "processor": f"{os.cpu_count()} x {_processor()}",
         "memory": _memory(),
-        "load average": " ".join(f"{value:.2f}" for value in load),
+        "load average at the start": load_average(),
         "clock": f"one monotonic clock, resolution {time.get_clock_info('monotonic').resolution:g}s",
     }
+
+
+def load_average() -> str:
+    """How many processes wanted a processor, on average over the last 1, 5 and 15 minutes."""
+    return " ".join(f"{value:.2f}" for value in os.getloadavg())
 
 
 def _source_revision() -> str:

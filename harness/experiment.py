@@ -1,7 +1,7 @@
 """The live part of a run: from nodes that start to a recorded history. The only place where sessions, faults and clocks meet.
 
     origin ── workers connect ── begin ──────── sessions drive, faults strike ──────── end ── all healed ── probes ── stop
-              └────────────────────────── every node is asked who it is, every 50 ms ──────────────────────────┘
+              └────────── every 50 ms: every node is asked who it is, the runtime is asked whether it is well ─────────┘
 
 All times are ns since the origin. Sessions stop first, then faults heal, then the candidate's own connections close, then the
 nodes stop: no client ever retries an address that is no longer ours.
@@ -12,21 +12,21 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from faults import Fault, PlannedEpisode, run_schedule
 from harness.candidates import Candidate, Cluster
 from harness.driver import DriverPool, Task
 from harness.durations import UNITS
-from harness.errors import AnachronError, InterruptedRunError
-from harness.history import Episode, History
+from harness.errors import AnachronError, DriverError, InterruptedRunError, StartupError
+from harness.history import NO_WORKER, Episode, History, Stall
 from harness.plan import Plan
 from harness.runtimes.base import Runtime
-from harness.store import EpisodeLog, EpochLog, RunDirectory
-from harness.topology import Link
+from harness.store import EpisodeLog, EpochLog, RunDirectory, StallLog
+from harness.topology import Link, Node
 
 CRASH = "crash"
 """The kind of episode that no fault of the plan made: a node's process ended by itself."""
@@ -38,6 +38,10 @@ _WORD_NS = 100 * UNITS["ms"]
 _POLL_S = 0.05
 """How often every node is asked who it is (DEFINITIONS, epoch)."""
 _COUNT_S = 0.2
+_START_WITHIN_S = 300.0
+"""How long a candidate may take to start all of its nodes."""
+_LATE_S = 30.0
+"""How long after their last time-out the sessions are waited for. A worker that is still not done stands still."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SETTLE_NS = 5 * UNITS["s"]
 """How long the fleet is probed where the contract names no time to converge in."""
@@ -127,6 +131,8 @@ class _Live:
         self._complete = False
         self._over: set[tuple[int, int]] = set()
         self._all_over = asyncio.Event()
+        self._well_ns: int | None = None
+        self._lost = False
         self.driving = False
 
     def clock(self) -> int:
@@ -134,8 +140,12 @@ class _Live:
         return time.monotonic_ns() - self._origin_ns
 
     def history(self) -> History:
-        """What was recorded."""
-        return replace(self._directory.load_history(), settled_ns=self._settled_ns, complete=self._complete)
+        """What was recorded; where the runtime failed, up to the last time at which it was known to be well.
+
+        What clients see past a dead proxy is not the candidate's doing, and must never be held against it.
+        """
+        history = replace(self._directory.assemble_history(), settled_ns=self._settled_ns, complete=self._complete)
+        return history.until(self._well_ns or 0) if self._lost else history
 
     async def run(self) -> None:
         """All of it; whatever happens, everything that was started is stopped when this returns or raises."""
@@ -144,21 +154,30 @@ class _Live:
             stack.enter_context(self._signals())
             episodes = stack.enter_context(EpisodeLog(self._directory.episode_log))
             epochs = stack.enter_context(EpochLog(self._directory.epoch_log))
+            stalls = stack.enter_context(StallLog(self._directory.stall_log))
             stack.push_async_callback(runtime.close)
             stack.push_async_callback(candidate.close)
             count = len(candidate.topology.nodes)
             self._watch.stage(f"starting {count} {'node' if count == 1 else 'nodes'}")
             await runtime.open(candidate.topology)
-            await candidate.start(runtime)
+            await self._start(candidate)
             self._origin_ns = time.monotonic_ns() + _OPENING_NS
             pool = DriverPool(self._task())
             stack.push_async_callback(pool.close)
             group = await stack.enter_async_context(asyncio.TaskGroup())
-            polls = [group.create_task(self._poll(node.name, epochs)) for node in candidate.topology.nodes]
+            watches = [group.create_task(self._poll(node.name, epochs)) for node in candidate.topology.nodes]
+            watches.append(group.create_task(self._feel_pulse(stalls)))
             await pool.open()
             await self._drive(pool, group, episodes)
-            for poll in polls:
-                poll.cancel()
+            for watching in watches:
+                watching.cancel()
+
+    async def _start(self, candidate: Candidate) -> None:
+        try:
+            async with asyncio.timeout(_START_WITHIN_S):
+                await candidate.start(self._runtime)
+        except TimeoutError:
+            raise StartupError(f"the candidate did not start within {_START_WITHIN_S:.0f} s") from None
 
     async def _drive(self, pool: DriverPool, group: asyncio.TaskGroup, log: EpisodeLog) -> None:
         """Sessions and faults side by side, then the probes."""
@@ -179,7 +198,7 @@ class _Live:
         self._watch.stage("driving")
         self.driving = True
         pool.start(begin_ns, begin_ns + self._plan.run.duration)
-        await pool.finished()
+        await self._in_time(pool.finished(), self._plan.run.duration)
         counting.cancel()
         self._watch.stage("healing")
         # Confirmations may take longer; the fleet is left to itself as soon as the last fault is gone.
@@ -188,13 +207,24 @@ class _Live:
             self._settled_ns = self.clock()
             self._watch.stage("settling")
             promised_ns = self._plan.contract.converges_within
-            await pool.settle(_SETTLE_NS if promised_ns is None else promised_ns + _PAST_BOUND_NS)
+            limit_ns = _SETTLE_NS if promised_ns is None else promised_ns + _PAST_BOUND_NS
+            await self._in_time(pool.settle(limit_ns), limit_ns)
             # The last answers count only if their nodes were then still who they had been: one more look at each.
             await asyncio.sleep(3 * _POLL_S)
         healed.cancel()
         await asyncio.wait([strikes])
         self._complete = not self._stopped
         looking_out.cancel()
+
+    async def _in_time(self, sessions: Coroutine[Any, Any, int], lasts_ns: int) -> None:
+        """Wait for ``sessions``, which take ``lasts_ns``; raises ``DriverError`` if they are not over long after that."""
+        try:
+            async with asyncio.timeout((lasts_ns + self._plan.run.timeout) / 1e9 + _LATE_S):
+                await sessions
+        except TimeoutError:
+            raise DriverError(
+                f"the sessions were not over {_LATE_S:.0f} s after their time", why="a driver worker stands still"
+            ) from None
 
     def _task(self) -> Task:
         """What the driver's workers are told."""
@@ -266,21 +296,37 @@ class _Live:
             self._watch.counts(self.clock() - begin_ns, self._plan.run.duration, counts.ok, counts.fail, counts.info)
             await asyncio.sleep(_COUNT_S)
 
+    async def _feel_pulse(self, log: StallLog) -> None:
+        """Write down when the runtime's means stood still; raises ``HarnessError`` when they can no longer do their part."""
+        while True:
+            asked_ns = self.clock()
+            try:
+                stalls = await self._runtime.pulse()
+            except AnachronError:
+                self._lost = True
+                raise
+            for begin_ns, end_ns in stalls:
+                log.append(Stall(begin_ns - self._origin_ns, end_ns - self._origin_ns, NO_WORKER))
+            self._well_ns = asked_ns
+            await asyncio.sleep(_POLL_S)
+
     async def _look_out(self, planned: list[PlannedEpisode], told: Callable[[Episode], None]) -> None:
-        """Note it when a node's process ends by itself: as an episode that no fault of the plan made."""
-        up = {node.name for node in self._experiment.candidate.topology.nodes}
+        """Note it when a node's process ends by itself: as an episode that no fault of the plan made. Once per incarnation."""
+        noted: set[tuple[str, int]] = set()
         while True:
             now_ns = self.clock()
             struck = {
-                str(getattr(target, "name", ""))
+                target.name
                 for episode in planned
                 if episode.intended_ns <= now_ns and (episode.fault, episode.intended_ns) not in self._over
                 for target in episode.targets
+                if isinstance(target, Node)
             }
-            for node in sorted(up - struck):
-                if not self._runtime.state(node):
-                    up.remove(node)
-                    told(_crash(node, now_ns, self._runtime.log_end(node, 3)))
+            for node in self._experiment.candidate.topology.nodes:
+                one = (node.name, self._runtime.incarnation(node.name))
+                if node.name not in struck and one not in noted and not self._runtime.state(node.name):
+                    noted.add(one)
+                    told(_crash(node.name, now_ns, self._runtime.log_end(node.name, 3)))
             await asyncio.sleep(_POLL_S)
 
 

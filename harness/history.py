@@ -33,7 +33,7 @@ Rows are sorted by ``call_ns``. Versions start at 1; version 0 stands for "never
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, TypeVar
 
@@ -138,9 +138,15 @@ class Episode:
         return self.proven_ns is not None
 
 
+NO_WORKER = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """A window in which the harness itself stood still; nothing timed in it is counted against the candidate."""
+    """A window in which the harness itself stood still; nothing timed in it is counted against the candidate.
+
+    ``worker`` is the driver's process that stood still; ``NO_WORKER`` where it was the runtime's means, such as its proxies.
+    """
 
     begin_ns: int
     end_ns: int
@@ -216,6 +222,27 @@ class History:
             return np.full(len(ops), -1)
         found: Column = np.where(sorted_ops[at] == ops, order[at], -1)
         return found
+
+    def until(self, time_ns: int) -> History:
+        """What was known at ``time_ns``: later operations are left out, and answers that came later are not known."""
+        early = self.select(self.call_ns < time_ns)
+        open_ = early.return_ns > time_ns
+        unknown = {
+            "return_ns": NEVER,
+            "status": Status.INFO,
+            "seen": Seen.NOTHING,
+            "seen_key": -1,
+            "seen_version": -1,
+            "seen_op": -1,
+        }
+        columns = {name: np.where(open_, value, early.columns[name]).astype(COLUMNS[name]) for name, value in unknown.items()}
+        return replace(
+            early,
+            columns={**early.columns, **columns},
+            end_ns=min(self.end_ns, time_ns),
+            settled_ns=None if self.settled_ns is None or self.settled_ns > time_ns else self.settled_ns,
+            complete=False,
+        )
 
     def select(self, rows: Column) -> History:
         """The history of the given rows only (a boolean mask or sorted row numbers), with everything else kept."""

@@ -123,5 +123,12 @@ class Runtime(Protocol):
     async def mend(self, links: Sequence[Link]) -> None:
         """Undo cut, delay and throttle on the links."""
 
+    async def pulse(self) -> Sequence[tuple[int, int]]:
+        """Windows in which the runtime's own means stood still since the last pulse: begin and end, ns of the monotonic clock.
+
+        Raises ``HarnessError`` once they can no longer do their part: from then on, what clients see is not the candidate's
+        doing.
+        """
+
     async def close(self) -> None:
         """Stop everything that ``open`` and ``start`` started; safe to call twice and after a failed start."""

@@ -206,6 +206,10 @@ class ProcessRuntime:
         counters = await self._proxies.traffic()
         return {link: counters[str(link)] for link in self._routes}
 
+    async def pulse(self) -> Sequence[tuple[int, int]]:
+        """Windows in which the proxies stood still since the last pulse; raises ``HarnessError`` if they are gone or silent."""
+        return await self._proxies.pulse() if self._proxies else ()
+
     async def close(self) -> None:
         """Stop all nodes and the proxies, give the addresses back. Logs and data stay."""
         running = [node.child for node in self._nodes.values() if node.child]

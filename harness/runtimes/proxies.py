@@ -120,6 +120,11 @@ class Proxies:
         """Undo cut, refusal, delay and throttle."""
         await self._command("mend", links)
 
+    async def pulse(self) -> Sequence[tuple[int, int]]:
+        """Windows in which the process stood still since the last pulse: begin and end, in ns of the monotonic clock."""
+        answer = await self._command("pulse")
+        return [(begin_ns, end_ns) for begin_ns, end_ns in answer["stalls"]]
+
     async def traffic(self) -> Mapping[str, Traffic]:
         """The counters, by the name of the link."""
         answer = await self._command("traffic")

@@ -30,11 +30,15 @@ import random
 import socket
 import sys
 from collections.abc import Iterable
+from time import monotonic_ns
 from typing import Any
 
 from harness.runtimes.shaping import Flow, Lane, Mark, reset
 
 _LINE_MAX = 16 << 20
+_NAP_NS = 10_000_000
+_STALL_NS = 20_000_000
+"""As for the driver: what is shorter is the jitter of any machine."""
 _BACKLOG = 1024
 
 
@@ -219,11 +223,33 @@ class Link:
         }
 
 
+class Stalls:
+    """Windows in which this process stood still: it was stopped, or got no processor. What it carries stood still, too."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[int, int]] = []
+
+    async def watch(self) -> None:
+        """Notice when a short sleep takes much longer than asked for."""
+        while True:
+            asleep_ns = monotonic_ns()
+            await asyncio.sleep(_NAP_NS / 1e9)
+            awake_ns = monotonic_ns()
+            if awake_ns - asleep_ns > _NAP_NS + _STALL_NS:
+                self._seen.append((asleep_ns, awake_ns))
+
+    def taken(self) -> list[tuple[int, int]]:
+        """The windows that were not taken before."""
+        seen, self._seen = self._seen, []
+        return seen
+
+
 class Control:
     """The commands, as they come over the control socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, stalls: Stalls) -> None:
         self._links: dict[str, Link] = {}
+        self._stalls = stalls
 
     async def obey(self, command: dict[str, Any]) -> dict[str, Any]:
         """Carry out one command and return the answer to it."""
@@ -256,6 +282,8 @@ class Control:
             case "mend":
                 for link in links:
                     await link.mend()
+            case "pulse":
+                return {"stalls": self._stalls.taken()}
             case "traffic":
                 return {"traffic": {name: link.traffic() for name, link in self._links.items()}}
             case unknown:
@@ -266,7 +294,9 @@ class Control:
 async def serve(control: socket.socket) -> None:
     """Obey until the control socket is closed."""
     reader, writer = await asyncio.open_unix_connection(sock=control, limit=_LINE_MAX)
-    commands = Control()
+    stalls = Stalls()
+    watching = asyncio.create_task(stalls.watch())
+    commands = Control(stalls)
     while line := await reader.readline():
         command = json.loads(line)
         try:
@@ -275,6 +305,7 @@ async def serve(control: socket.socket) -> None:
             answer = {"error": str(error)}
         writer.write(json.dumps({"id": command["id"], **answer}).encode() + b"\n")
         await writer.drain()
+    watching.cancel()
 
 
 if __name__ == "__main__":

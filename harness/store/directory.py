@@ -5,6 +5,7 @@
         history.parquet     operations, fault episodes, epochs and stalls: all that checkers read
         episodes.jsonl      fault episodes, written down while the run goes on
         epochs.jsonl        who each node said it was, written down while the run goes on
+        stalls.jsonl        when the runtime's means stood still, written down while the run goes on
         journals/           operations, written down by the workers before they are sent
         environment.json    machine, versions, candidate
         logs/               of the nodes
@@ -30,7 +31,7 @@ from harness.journal import read_journals
 from harness.plan import Plan, load_plan, parse_plan
 from harness.store.epochs import assign_epochs
 from harness.store.files import storage_error, write_text
-from harness.store.logs import read_episodes, read_samples
+from harness.store.logs import read_episodes, read_samples, read_stalls
 from harness.store.parquet import read_history, write_history
 
 _NAME = re.compile(r"\d{8}T\d{6}Z-.+-\d+(\.\d+)?")
@@ -103,6 +104,11 @@ class RunDirectory:
         return self.path / "epochs.jsonl"
 
     @property
+    def stall_log(self) -> Path:
+        """Where a ``StallLog`` writes."""
+        return self.path / "stalls.jsonl"
+
+    @property
     def environment_file(self) -> Path:
         """Where ``save_environment`` puts its facts."""
         return self.path / "environment.json"
@@ -151,9 +157,10 @@ class RunDirectory:
         return replace(self.assemble_history(), complete=False)
 
     def assemble_history(self) -> History:
-        """The history in the journals, with the epochs and the fault episodes of the logs; raises ``HistoryError``."""
+        """The history in the journals, with the epochs, fault episodes and stalls of the logs; raises ``HistoryError``."""
         history = assign_epochs(read_journals(self.journals), read_samples(self.epoch_log))
-        return replace(history, episodes=read_episodes(self.episode_log))
+        stalls = sorted((*history.stalls, *read_stalls(self.stall_log)), key=lambda stall: stall.begin_ns)
+        return replace(history, episodes=read_episodes(self.episode_log), stalls=tuple(stalls))
 
 
 def list_runs(root: Path) -> tuple[RunDirectory, ...]:

@@ -1,12 +1,15 @@
-"""What is written down while a run goes on, apart from its operations: fault episodes, and who each node says it is.
+"""What is written down while a run goes on, apart from its operations: fault episodes, who each node says it is, and when the
+runtime's means stood still.
 
-Both are files of JSON lines that only ever grow, so that a killed run leaves all but perhaps half a line; that half is left out.
+All are files of JSON lines that only ever grow, so that a killed run leaves all but perhaps half a line; that half is left out.
 A line is handed to the system at once: it outlives the harness, if not the machine.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +17,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from harness.errors import HistoryError
-from harness.history import Episode
+from harness.history import Episode, Stall
 from harness.store.files import storage_error
 from harness.store.parquet import episode_from
 
@@ -38,8 +41,12 @@ class _LineLog:
             raise storage_error(error, path) from None
 
     def _append(self, record: Any) -> None:
+        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         try:
-            self._file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+            if (written := self._file.write(line)) != len(line):
+                # The rest found no room. A half line must not stay: the next one may fit, and would be taken for its end.
+                self._file.truncate(self._file.seek(0, os.SEEK_END) - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - one way out for both kinds of full disk
         except OSError as error:
             raise storage_error(error, self._path, needs=10_000) from None
 
@@ -60,6 +67,14 @@ class EpisodeLog(_LineLog):
     def append(self, episode: Episode) -> None:
         """Write down what is known of ``episode`` now; a later line about the same fault and start takes its place."""
         self._append(asdict(episode))
+
+
+class StallLog(_LineLog):
+    """Windows in which the runtime's means stood still; raises ``StorageError`` where it cannot write."""
+
+    def append(self, stall: Stall) -> None:
+        """Write down one of them."""
+        self._append(asdict(stall))
 
 
 class EpochLog(_LineLog):
@@ -94,6 +109,18 @@ def read_episodes(path: Path) -> tuple[Episode, ...]:
             raise HistoryError("this line is no fault episode", where=f"{path}:{number}", why=repr(error)) from None
         latest[episode.fault, episode.intended_ns, episode.targets] = episode
     return tuple(sorted(latest.values(), key=lambda episode: (episode.intended_ns, episode.fault)))
+
+
+def read_stalls(path: Path) -> tuple[Stall, ...]:
+    """All windows in the log ``path``; none if there is no log. Raises ``HistoryError`` for a line that is none."""
+    stalls: list[Stall] = []
+    for number, record in _records(path):
+        match record:
+            case {"begin_ns": int(begin_ns), "end_ns": int(end_ns), "worker": int(worker)}:
+                stalls.append(Stall(begin_ns, end_ns, worker))
+            case _:
+                raise HistoryError("this line is no stall", where=f"{path}:{number}")
+    return tuple(stalls)
 
 
 def read_samples(path: Path) -> tuple[Sample, ...]:

@@ -108,6 +108,9 @@ class FakeRuntime:
         for link in links:
             self.delays.pop(link, None)
 
+    async def pulse(self) -> Sequence[tuple[int, int]]:
+        return ()
+
     async def close(self) -> None:
         """Nothing to do."""
 

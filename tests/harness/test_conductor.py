@@ -11,8 +11,11 @@ import pytest
 
 from harness import conductor
 from harness.errors import PlanError, StartupError, UnsupportedError
+from harness.history import NO_WORKER
 from harness.plan import parse_plan
 from harness.results import Outcome
+from harness.runtimes.ledger import leftovers
+from harness.store import list_runs
 
 PLAN = """\
 seed = 3
@@ -160,15 +163,72 @@ def test_a_server_that_does_not_start_shows_the_end_of_its_log(tmp_path, monkeyp
 def test_a_dead_driver_is_told_and_what_it_recorded_is_judged(tmp_path):
     """The failure of a worker is the report's failure; its journal still counts."""
 
-    def kill_worker():
-        for pid in children_of(os.getpid()):
-            if "harness.driver.worker" in Path(f"/proc/{pid}/cmdline").read_text():
-                os.kill(pid, signal.SIGKILL)
-
-    report = conductor.run(parse_plan(PLAN), PLAN, tmp_path, Silent("driving", lambda: soon(kill_worker, 1.0))).report
+    kill = Silent("driving", lambda: soon(lambda: os.kill(child_that_runs("harness.driver.worker"), signal.SIGKILL), 1.0))
+    report = conductor.run(parse_plan(PLAN), PLAN, tmp_path, kill).report
     assert report.answer == "error"
     assert "killed by signal 9" in report.failure
     assert len(report.history) > 50
+
+
+@pytest.mark.servers
+def test_a_dead_proxy_is_the_harness_failure_and_no_stale_read(tmp_path):
+    """Replicas that nothing reaches any more are stale by our own fault: what was seen from then on is not judged."""
+    text = PLAN.replace("lost_writes = 0", 'staleness = { steady = "500ms" }').replace('"2s"', '"4s"')
+    kill = Silent("driving", lambda: soon(lambda: os.kill(child_that_runs("harness.runtimes.proxy"), signal.SIGKILL), 1.0))
+    finished = conductor.run(parse_plan(text), text, tmp_path, kill)
+    report = finished.report
+    assert report.answer == "error", report.verdict.why
+    assert "it is gone: it was killed by SIGKILL" in report.failure
+    assert len(report.history) > 50
+    assert not [finding for finding in report.findings if finding.name == "stale-read"]
+    again = conductor.evaluate(finished.directory)
+    assert (again.answer, again.verdict) == (report.answer, report.verdict)
+
+
+@pytest.mark.servers
+def test_a_proxy_that_stands_still_is_a_stall_of_the_harness(tmp_path):
+    """A stopped proxy makes replicas stale; the time is known as our own, and nothing is held against the candidate."""
+    text = PLAN.replace("lost_writes = 0", 'staleness = { steady = "200ms" }')
+
+    def stop():
+        pid = child_that_runs("harness.runtimes.proxy")
+        os.kill(pid, signal.SIGSTOP)
+        soon(lambda: os.kill(pid, signal.SIGCONT), 0.6)
+
+    report = conductor.run(parse_plan(text), text, tmp_path, Silent("driving", lambda: soon(stop, 0.7))).report
+    stalls = [stall for stall in report.history.stalls if stall.worker == NO_WORKER]
+    assert max(stall.end_ns - stall.begin_ns for stall in stalls) > 500_000_000
+    assert not [finding for finding in report.findings if finding.name == "stale-read"]
+    assert report.verdict.outcome is not Outcome.VIOLATED
+
+
+@pytest.mark.servers
+def test_a_driver_that_stands_still_is_not_waited_for_for_ever(tmp_path, monkeypatch):
+    """Sessions that are not over long after their time are the harness's failure."""
+    monkeypatch.setattr("harness.experiment._LATE_S", 0.5)
+    monkeypatch.setattr("harness.driver.pool.CLOSE_WITHIN_S", 0.5)
+    stop = Silent("driving", lambda: soon(lambda: os.kill(child_that_runs("harness.driver.worker"), signal.SIGSTOP), 1.0))
+    report = conductor.run(parse_plan(PLAN), PLAN, tmp_path, stop).report
+    assert report.answer == "error"
+    assert "the sessions were not over" in report.failure
+    assert len(report.history) > 50
+
+
+@pytest.mark.servers
+def test_a_candidate_that_does_not_come_up_is_not_waited_for_for_ever(tmp_path, monkeypatch):
+    """A start that hangs ends as a start-up failure; the run's directory says what it was to be."""
+    monkeypatch.setattr("harness.experiment._START_WITHIN_S", 0.01)
+    with pytest.raises(StartupError, match="did not start within"):
+        conductor.run(parse_plan(PLAN), PLAN, tmp_path, Silent())
+    (run,) = list_runs(tmp_path)
+    assert run.load_environment()["candidate"].startswith("redis-replication: ")
+    assert leftovers(run.path) == []
+
+
+def child_that_runs(module):
+    """The process of ours that runs a module."""
+    (pid,) = (pid for pid in children_of(os.getpid()) if module in Path(f"/proc/{pid}/cmdline").read_text())
+    return pid
 
 
 def children_of(pid):

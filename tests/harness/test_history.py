@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.errors import HistoryError
-from harness.history import COLUMNS, History
+from harness.history import COLUMNS, NEVER, History, Seen, Status
 
 
 def small(ops):
@@ -59,3 +59,18 @@ def test_a_history_needs_all_its_columns_at_one_length():
         History({k: v for k, v in columns.items() if k != "status"}, ("k",), ("n",), np.array([True]))
     with pytest.raises(HistoryError, match="length"):
         History({**columns, "op": np.zeros(3, np.int64)}, ("k",), ("n",), np.array([True]))
+
+
+def test_what_was_known_at_a_time_leaves_out_what_came_later():
+    """Later calls are gone, answers that came later are unknown, and the history is no longer complete."""
+    history = small([1, 2, 3])
+    history.call_ns[:] = [10, 20, 30]
+    history.return_ns[:] = [15, 40, 35]
+    history.seen[:] = Seen.HIT
+    known = history.until(30)
+    assert known.op.tolist() == [1, 2]
+    assert known.status.tolist() == [Status.OK, Status.INFO]
+    assert known.return_ns.tolist() == [15, NEVER]
+    assert known.seen.tolist() == [Seen.HIT, Seen.NOTHING]
+    assert not known.complete
+    assert {name: column.dtype for name, column in known.columns.items()} == {name: np.dtype(d) for name, d in COLUMNS.items()}

@@ -80,7 +80,7 @@ def test_a_killed_run_can_be_judged(killed: RunDirectory) -> None:
     plan = killed.load_plan()
     verdict = judge(plan, history, check(history, plan.contract))
     assert verdict.outcome is Outcome.VIOLATED
-    assert verdict.why.startswith("node_monotonic: ")
+    assert [clause.name for clause in verdict.clauses if clause.outcome is Outcome.VIOLATED] == ["node_monotonic"]
     assert [item.name for item in verdict.adequacy if not item.enough] == ["complete"]
 
 

@@ -12,17 +12,19 @@ import numpy as np
 import pytest
 
 from harness.errors import HistoryError, PlanError, StorageError
-from harness.history import COLUMNS, NEVER, Episode, Epoch, History, Stall
+from harness.history import COLUMNS, NEVER, NO_WORKER, Episode, Epoch, History, Stall
 from harness.plan import Plan, parse_plan
 from harness.store import (
     EpisodeLog,
     EpochLog,
     RunDirectory,
     Sample,
+    StallLog,
     list_runs,
     read_episodes,
     read_history,
     read_samples,
+    read_stalls,
     write_history,
 )
 
@@ -239,6 +241,34 @@ def test_a_damaged_log_names_the_line(tmp_path: Path, line: str) -> None:
     (tmp_path / "e").write_text(line + "\n")
     with pytest.raises(HistoryError, match=":1: "):
         read_episodes(tmp_path / "e")
+
+
+def test_a_full_disk_leaves_no_half_line_in_a_log(tmp_path: Path) -> None:
+    """A line of which only a part found room is taken back, so that the next one that does is not taken for its end."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with EpochLog(tmp_path / "e") as log:
+        log.append("a", 1, "one")
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "e").stat().st_size + 5, hard))
+        try:
+            for time_ns in (2, 3):
+                with pytest.raises(StorageError, match="no room for e"):
+                    log.append("b", time_ns, "two")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        log.append("a", 4, "one")
+    assert read_samples(tmp_path / "e") == (Sample("a", 1, "one"), Sample("a", 4, "one"))
+
+
+def test_stalls_of_the_runtime_come_back(tmp_path: Path) -> None:
+    """Windows in which the proxies stood still are kept as they were written down; anything else in their log is named."""
+    stalls = (Stall(1, 2, NO_WORKER), Stall(5, 9, NO_WORKER))
+    with StallLog(tmp_path / "s") as log:
+        for stall in stalls:
+            log.append(stall)
+    assert read_stalls(tmp_path / "s") == stalls
+    (tmp_path / "s").write_text("[1, 2]\n")
+    with pytest.raises(HistoryError, match="s:1: this line is no stall"):
+        read_stalls(tmp_path / "s")
 
 
 def test_no_log_is_no_episode(tmp_path: Path) -> None:
