@@ -65,7 +65,7 @@ AGE_EDGES_NS = tuple(round(10 ** (exponent / 4)) for exponent in range(20, 45))
 def check(history: History, contract: Contract) -> Result:
     """Reads beyond the contract's bounds, and how stale reads were."""
     found = reads(history, contract)
-    lo, hi = _awake(history, found)
+    lo, hi = ages(history, found)
     units = pairs(history, contract)
     supports = bound_support(history, contract, units)
     phases, nodes = len(phase_labels(history)), len(history.nodes)
@@ -89,8 +89,8 @@ def check(history: History, contract: Contract) -> Result:
     )
 
 
-def _awake(history: History, found: Reads) -> tuple[Column, Column]:
-    """Lo and hi without the time in which the harness stood still."""
+def ages(history: History, found: Reads) -> tuple[Column, Column]:
+    """Lo and hi of every read without the time in which the harness stood still: how old what it saw was."""
     if not history.stalls:
         return found.lo_ns, found.hi_ns
     table = history.derive(versions)

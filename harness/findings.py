@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.results import Finding
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -58,6 +60,12 @@ FINDINGS: Mapping[str, Meaning] = {
         "two primaries at once: a fail-over while the old primary still served clients.",
         "Fence the old primary: make it refuse writes without enough replicas, and let clients follow one source of topology.",
     ),
+    "lost-write": Meaning(
+        "lost-writes",
+        "An acknowledged write is gone: the fleet settled on an older value.",
+        "a primary that was killed or cut off before its write was replicated, a restart without data, an evicted only copy.",
+        "Acknowledge only what is replicated or on disk; or waive it, with the reason, where a cache may forget.",
+    ),
     "late-write": Meaning(
         "integrity",
         "The value of a write whose end nobody knew appeared after newer values of the key had been read.",
@@ -95,17 +103,11 @@ FINDINGS: Mapping[str, Meaning] = {
         "causality that is not carried across keys: each key is replicated or invalidated on its own.",
         "Carry dependencies with the write, or do not promise this guarantee.",
     ),
-    "stale-read": Meaning(
-        "staleness",
-        "A read returned a value that had certainly been superseded for longer than the contract allows.",
-        "replication or invalidation lag, a lost invalidation, a refill from a lagging source, a time to live that is too long.",
-        "Look at the phase: during a fault the bound may be too tight; in steady state look for lost or late invalidations.",
-    ),
-    "stale-versions": Meaning(
-        "staleness",
-        "A read returned a value that was more versions behind than the contract allows.",
-        "as for stale-read; a burst of writes makes many versions in little time, so look at the time, too.",
-        "If the read was not old in time, the bound in versions may be too tight for the rate of writes.",
+    "not-linearizable": Meaning(
+        "linearizable-register",
+        "The operations on a key fit no order that respects real time: the key did not behave like one register.",
+        "any read from a copy that lags, any lost or rolled back write.",
+        "See how far away it is (Δ, Γ): milliseconds mean lag, more means loss. A staleness bound may be what you can keep.",
     ),
     "stuck": Meaning(
         "convergence",
@@ -120,17 +122,29 @@ FINDINGS: Mapping[str, Meaning] = {
         "reconnecting with back-off, a full copy of the data after a fault, a time to live as the only repair.",
         "Look at what the node waited for (its log); shorten that, or promise a longer time.",
     ),
-    "lost-write": Meaning(
-        "lost-writes",
-        "An acknowledged write is gone: the fleet settled on an older value.",
-        "a primary that was killed or cut off before its write was replicated, a restart without data, an evicted only copy.",
-        "Acknowledge only what is replicated or on disk; or waive it, with the reason, where a cache may forget.",
+    "stale-read": Meaning(
+        "staleness",
+        "A read returned a value that had certainly been superseded for longer than the contract allows.",
+        "replication or invalidation lag, a lost invalidation, a refill from a lagging source, a time to live that is too long.",
+        "Look at the phase: during a fault the bound may be too tight; in steady state look for lost or late invalidations.",
     ),
-    "not-linearizable": Meaning(
-        "linearizable-register",
-        "The operations on a key fit no order that respects real time: the key did not behave like one register.",
-        "any read from a copy that lags, any lost or rolled back write.",
-        "See how far away it is (Δ, Γ): milliseconds mean lag, more means loss. A staleness bound may be what you can keep.",
+    "stale-versions": Meaning(
+        "staleness",
+        "A read returned a value that was more versions behind than the contract allows.",
+        "as for stale-read; a burst of writes makes many versions in little time, so look at the time, too.",
+        "If the read was not old in time, the bound in versions may be too tight for the rate of writes.",
     ),
 }
-"""Every finding, gravest class first."""
+"""Every finding, gravest class first, and within a class the most telling first: what was lost before what came in a wrong order,
+and what names the anomaly before ``not-linearizable``, which only says that no order fits."""
+
+_PLACE = {name: place for place, name in enumerate(FINDINGS)}
+
+
+def telling(finding: Finding) -> tuple[int, int, int, str, str]:
+    """The key that sorts findings for people, the most telling first: by severity, then as in ``FINDINGS``, then by count.
+
+    Verdict and reports all go by it; what decided a verdict is told before the rest (``reports.record``).
+    """
+    place = _PLACE.get(finding.name, len(_PLACE))
+    return (finding.severity, place, -finding.count, finding.scope, finding.phase)

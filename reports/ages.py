@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from checkers import staleness
 from checkers.reads import reads
-from checkers.stalls import awake_ns
 from checkers.versions import versions
 from harness.history import Column, History
 from harness.plan import Contract
@@ -41,22 +41,15 @@ class Ages:
 def ages(history: History, contract: Contract) -> Ages:
     """The ages of all reads."""
     found = reads(history, contract)
-    table = history.derive(versions)
+    lo, hi = staleness.ages(history, found)
     known = np.zeros(len(history), dtype=bool)
     known[found.row] = True
-    since_ns = np.zeros(len(history), dtype=np.int64)
-    superseded, threatened = table.newer_sup_ns[found.place], table.newer_call_ns[found.place]
-    since_ns[found.row] = superseded
-    return Ages(
-        known,
-        lo_ns=_spread(history, found.row, found.call_ns, superseded),
-        hi_ns=_spread(history, found.row, found.return_ns, threatened),
-        since_ns=since_ns,
-    )
+    since = history.derive(versions).newer_sup_ns[found.place]
+    return Ages(known, *(_spread(history, found.row, column) for column in (lo, hi, since)))
 
 
-def _spread(history: History, row: Column, until_ns: Column, since_ns: Column) -> Column:
-    """For the given rows the time awake from ``since_ns`` to ``until_ns``, 0 if that is none; 0 for all other rows."""
+def _spread(history: History, row: Column, values: Column) -> Column:
+    """The values at the given rows, 0 at all others."""
     spread = np.zeros(len(history), dtype=np.int64)
-    spread[row] = np.maximum(awake_ns(history, until_ns) - awake_ns(history, since_ns), 0)
+    spread[row] = values
     return spread

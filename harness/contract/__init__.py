@@ -12,14 +12,14 @@ Findings that no clause promises against break nothing; the verdict lists them a
 
 from __future__ import annotations
 
-from harness.contract.adequacy import adequacy
+from harness.contract.adequacy import READS, adequacy
 from harness.contract.bounds import bound_clauses
 from harness.contract.clauses import fleet_clauses, order_clauses
 from harness.contract.ledger import Ledger
 from harness.contract.reads import judged_reads
 from harness.history import History
 from harness.plan import Plan
-from harness.results import Clause, Evidence, Outcome, Result, Verdict
+from harness.results import Clause, Evidence, Finding, Outcome, Result, Verdict
 
 __all__ = ["judge"]
 
@@ -40,33 +40,40 @@ def judge(plan: Plan, history: History, results: tuple[Result, ...]) -> Verdict:
         *fleet_clauses(plan, history, ledger),
     )
     evidence = adequacy(plan, history, reads)
-    outcome, why = _outcome(clauses, evidence)
+    outcome, why = _outcome(clauses, evidence, ledger.gating)
     return Verdict(outcome, why, clauses, evidence, ledger.noted, ledger.excused)
 
 
-def _outcome(clauses: tuple[Clause, ...], evidence: tuple[Evidence, ...]) -> tuple[Outcome, str]:
-    """The outcome, and the sentence that names the clause or the evidence that decided it."""
+def _outcome(clauses: tuple[Clause, ...], evidence: tuple[Evidence, ...], gating: tuple[Finding, ...]) -> tuple[Outcome, str]:
+    """The outcome, and why: what decided it, the promise that it decided on, and what else is amiss."""
     violated = [clause for clause in clauses if clause.outcome is Outcome.VIOLATED]
     if violated:
-        return Outcome.VIOLATED, f"{violated[0].name}: {violated[0].why}{_others(violated, 'clause', 'violated')}."
+        first = _most_telling(violated, gating)
+        others = [clause.name for clause in violated if clause is not first]
+        also = f" Also violated: {', '.join(others)}." if others else ""
+        return Outcome.VIOLATED, f"{first.why}. The contract promises that {first.promise}.{also}"
     lacking = [item for item in evidence if not item.enough]
     if lacking:
-        return Outcome.INCONCLUSIVE, f"{lacking[0].why}{_others(lacking, 'piece of evidence', 'missing')}."
+        others = [item.name for item in lacking[1:]]
+        also = f" Also missing: {', '.join(others)}." if others else ""
+        return Outcome.INCONCLUSIVE, f"{_sentence(lacking[0].why)}.{also}"
     undecided = [clause for clause in clauses if clause.outcome is Outcome.INCONCLUSIVE]
     if undecided:
-        return Outcome.INCONCLUSIVE, f"{undecided[0].name}: {undecided[0].why}{_others(undecided, 'clause', 'undecided')}."
-    waived = [clause for clause in clauses if clause.outcome is Outcome.WAIVED]
-    held = f"all {len(clauses)} clauses hold" if len(clauses) > 1 else "the one clause holds"
+        others = [clause.name for clause in undecided[1:]]
+        also = f" Also undecided: {', '.join(others)}." if others else ""
+        return Outcome.INCONCLUSIVE, f"It stays open whether {undecided[0].promise}: {undecided[0].why}.{also}"
+    waived = [clause.name for clause in clauses if clause.outcome is Outcome.WAIVED]
+    held = f"All {len(clauses)} clauses hold" if len(clauses) > 1 else "The one clause holds"
     if waived:
-        held = f"{len(clauses) - len(waived)} of {len(clauses)} clauses hold, and {waived[0].name} is broken only as waived"
-        held += _others(waived, "clause", "waived")
-    return Outcome.PASS, f"{held}; {evidence[0].seen} could have shown otherwise."
+        held = f"{len(clauses) - len(waived)} of {len(clauses)} clauses hold; broken only as waived: {', '.join(waived)}"
+    judged = next(item.seen for item in evidence if item.name == READS)
+    return Outcome.PASS, f"{held}. {_sentence(judged)} could have shown otherwise."
 
 
-def _others(found: list[Clause] | list[Evidence], noun: str, state: str) -> str:
-    """How many more there are than the first one."""
-    more = len(found) - 1
-    if more == 0:
-        return ""
-    plural = noun.replace("piece", "pieces") if "piece" in noun else f"{noun}s"
-    return f"; {more} more {noun if more == 1 else plural} {'is' if more == 1 else 'are'} {state}"
+def _most_telling(violated: list[Clause], gating: tuple[Finding, ...]) -> Clause:
+    """The clause that the most telling finding breaks; the first one where only measures broke any."""
+    return next((clause for finding in gating for clause in violated if finding.name in clause.findings), violated[0])
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

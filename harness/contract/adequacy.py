@@ -1,18 +1,18 @@
 """Adequacy: what a run must have exercised before its silence means anything. Judged apart from the promises.
 
 Each piece of evidence says what was needed and what was seen. One that is not enough makes the run inconclusive, whatever the
-clauses say, unless one of them is violated: a counterexample needs no sample.
+clauses say, unless one of them is violated: a counterexample needs no sample. What explains the rest comes first.
 
 ==================  ==========================================================================================================
+``complete``        the run came to its own end
+``crashes``         no node's process ended by itself
 ``reads``           enough reads that could have seen a violation (``JudgedReads.revealing``)
 ``success-rate``    operations outside of faults mostly succeed: what fails shows nothing
 ``fault <kind>``    one for each fault of the plan: enough episodes, every one of them proven
-``crashes``         no node's process ended by itself
 ``coverage``        (key, node) pairs read after an acknowledged write of the key, over keys written and nodes read from; and,
                     for the reader, how many of the (key, node, age) cells: the age since that write, in decades
 ``settled``         writing stopped, all faults were healed, and the fleet was probed: where the contract promises what only
                     that shows, convergence and lost writes
-``complete``        the run came to its own end
 ``stalls``          the harness itself stood still for a small part of the run only
 ==================  ==========================================================================================================
 """
@@ -28,6 +28,9 @@ from harness.history import Episode, Function, History, Status
 from harness.plan import Plan
 from harness.results import Evidence
 
+READS = "reads"
+"""The name of the evidence that counts what could have shown a violation."""
+
 CRASH = "crash"
 """The kind of an episode that no fault of the plan made: a node's process ended by itself."""
 
@@ -36,19 +39,19 @@ _SHOWN_EPISODES = 3
 
 def adequacy(plan: Plan, history: History, reads: JudgedReads) -> tuple[Evidence, ...]:
     """All evidence that a verdict on ``history`` needs."""
-    evidence = [_reads(plan, reads), _success_rate(plan, history)]
+    evidence = [_complete(history), _crashes(history), _reads(plan, reads), _success_rate(plan, history)]
     evidence += [_fault(plan, index, history.episodes) for index in range(len(plan.faults))]
-    evidence += [_crashes(history), _coverage(plan, history, reads)]
+    evidence.append(_coverage(plan, history, reads))
     contract = plan.contract
     if contract.converges_within is not None or contract.lost_writes is not None or contract.misses == "loss":
         evidence.append(_settled(history))
-    return (*evidence, _complete(history), _stalls(plan, history))
+    return (*evidence, _stalls(plan, history))
 
 
 def _reads(plan: Plan, reads: JudgedReads) -> Evidence:
     needed, seen = plan.adequacy.operations, int(reads.revealing.sum())
     return Evidence(
-        "reads",
+        READS,
         needed=f"at least {needed:,} reads that could have seen a violation",
         seen=f"{seen:,} of {len(reads):,} judged reads",
         enough=seen >= needed,

@@ -12,31 +12,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from checkers.coherence import Support, bound_support
 from checkers.pairs import pairs
-from checkers.phases import STEADY
+from checkers.phases import STEADY, bound_of, phase_labels, phase_of
+from checkers.reads import reads
+from checkers.staleness import ages
 from checkers.statistics import clopper_pearson, zero_failure_n
+from checkers.versions import versions
 from harness.contract.ledger import Ledger, settle
 from harness.contract.reads import JudgedReads
 from harness.durations import format_duration
-from harness.history import History
+from harness.history import NEVER, History
 from harness.plan import Plan, RatePromise, TimeToLive
 from harness.results import Clause, Measure, Outcome
 
 _NOT_JUDGED = "no checker took this measure"
 
 
-def bound_clauses(plan: Plan, history: History, reads: JudgedReads, ledger: Ledger) -> Iterator[Clause]:
+def bound_clauses(plan: Plan, history: History, judged: JudgedReads, ledger: Ledger) -> Iterator[Clause]:
     """The promises about how stale a read may be."""
     contract, staleness = plan.contract, plan.contract.staleness
     if staleness.steady is not None:
         supports = {support.phase: support for support in bound_support(history, contract, pairs(history, contract))}
-        yield _bound(plan, "steady", f"{format_duration(staleness.steady)}, steady", supports.get(STEADY), ledger)
+        words = f"{format_duration(staleness.steady)}, steady"
+        yield _bound(plan, history, ledger, supports.get(STEADY), key="steady", words=words)
         for fault, bound in staleness.during.items():
             grace = f" and for {format_duration(staleness.after_heal)} after it" if staleness.after_heal else ""
-            yield _bound(plan, f"during.{fault}", f"{bound}, during {fault}{grace}", supports.get(f"during {fault}"), ledger)
+            words = f"{bound}, during {fault}{grace}"
+            yield _bound(plan, history, ledger, supports.get(f"during {fault}"), key=f"during.{fault}", words=words)
     if staleness.versions is not None:
-        n = int(reads.revealing.sum())
+        n = int(judged.revealing.sum())
         yield settle(
             "staleness.versions",
             f"no read is more than {staleness.versions} acknowledged versions behind",
@@ -51,17 +58,13 @@ def bound_clauses(plan: Plan, history: History, reads: JudgedReads, ledger: Ledg
         yield _time_to_live(contract.ttl, ledger)
 
 
-def _bound(plan: Plan, key: str, words: str, support: Support | None, ledger: Ledger) -> Clause:
+def _bound(plan: Plan, history: History, ledger: Ledger, support: Support | None, *, key: str, words: str) -> Clause:
     """A bound on the age of reads, for one phase of the run."""
     needed = plan.adequacy
     phase = STEADY if key == "steady" else key.replace("during.", "during ")
     broken = ledger.against(lambda finding: finding.name == "stale-read" and _judged_in(finding.phase, plan) == phase)
-    oldest = [
-        measure.value
-        for measure in ledger.measures("staleness-lo-max")
-        if not measure.scope and _judged_in(measure.phase, plan) == phase and measure.phase and measure.value is not None
-    ]
-    measured = f"the stalest read was certainly {format_duration(max(oldest))} old" if oldest else "no read"
+    oldest = _stalest(plan, history, phase)
+    measured = "no read" if oldest is None else f"the stalest read was certainly {format_duration(oldest)} old"
     name, promise = f"staleness.{key}", f"no read is staler than {words}"
     if support is None or len(support.late_ns) == 0:
         missing = f"no acknowledged write was followed by reads in the phase {phase}, so nothing shows that the bound holds"
@@ -83,11 +86,26 @@ def _bound(plan: Plan, key: str, words: str, support: Support | None, ledger: Le
         measured=f"{measured}; {held:,} of {n:,} (write, node) pairs seen fresh in time",
         n=n,
         missing=missing,
-        interval=f"{held / n:.2%} of pairs in time, 95% within {low:.2%} to {high:.2%}",
+        interval=f"{held / n:.2%} in time, {low:.2%} to {high:.2%} at 95% confidence",
         resolution=f"{needed.coverage:.0%} within {format_duration(reached)} after the bound"
         if reached is not None
         else "never seen fresh",
     )
+
+
+def _stalest(plan: Plan, history: History, phase: str) -> int | None:
+    """The greatest certain age among the reads that were held to the bound of ``phase``; None if there are none.
+
+    What a fault without a bound of its own has touched is held to none (``checkers.phases.bound_of``).
+    """
+    found = reads(history, plan.contract)
+    judged = np.array([_judged_in(label, plan) == phase for label in phase_labels(history)])
+    held = np.flatnonzero(judged[phase_of(history, plan.contract, found.call_ns)])
+    lo = ages(history, found)[0][held]
+    since, call = history.derive(versions).newer_sup_ns[found.place[held]], found.call_ns[held]
+    bound = bound_of(history, plan.contract, np.where(lo > 0, since, call), call)
+    bounded = lo[bound < NEVER]
+    return int(bounded.max()) if len(bounded) else None
 
 
 def _judged_in(phase: str, plan: Plan) -> str:

@@ -173,7 +173,9 @@ def _lost_writes(plan: Plan, ledger: Ledger, name: str, allowed: int) -> Clause:
         missing = f"only {n:,} of {n + unjudged:,} acknowledged writes could be looked for after the run"
     return settle(
         name,
-        f"at most {allowed} acknowledged write{'' if allowed == 1 else 's'} lost" if allowed else "no acknowledged write is lost",
+        f"at most {allowed} acknowledged write{' is' if allowed == 1 else 's are'} lost"
+        if allowed
+        else "no acknowledged write is lost",
         ledger.against(_named("lost-write")),
         measured=f"{n:,} acknowledged writes",
         n=n,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from harness.findings import telling
 from harness.plan import Contract, Waiver
 from harness.results import Clause, Finding, Measure, Outcome, Result
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The findings that speak against one promise, gravest first.
+    """The findings that speak against one promise, most telling first.
 
     Attributes:
         gating: those that break it.
@@ -48,7 +49,7 @@ class Ledger:
     def __init__(self, contract: Contract, results: Iterable[Result]) -> None:
         results = tuple(results)
         self._waivers = contract.waive
-        self._findings = sorted((finding for result in results for finding in result.findings), key=_gravity)
+        self._findings = sorted((finding for result in results for finding in result.findings), key=telling)
         self._measures = [measure for result in results for measure in result.measures]
         self._asked: set[int] = set()
 
@@ -65,6 +66,11 @@ class Ledger:
     def measures(self, name: str) -> list[Measure]:
         """All measures of that name, in the order they were taken."""
         return [measure for measure in self._measures if measure.name == name]
+
+    @property
+    def gating(self) -> tuple[Finding, ...]:
+        """The findings that a promise has asked for and no waiver excuses, most telling first."""
+        return tuple(finding for finding in self._findings if id(finding) in self._asked and self._waiver(finding) is None)
 
     @property
     def noted(self) -> tuple[Finding, ...]:
@@ -131,10 +137,6 @@ def _worst(findings: tuple[Finding, ...]) -> str:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
-
-
-def _gravity(finding: Finding) -> tuple[int, int, str, str, str]:
-    return (finding.severity, -finding.count, finding.name, finding.scope, finding.phase)
 
 
 def _phases(fault: str) -> tuple[str, str]:

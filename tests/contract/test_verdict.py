@@ -53,7 +53,7 @@ def test_a_clean_run_passes() -> None:
     """Promises that were put to the test and kept are a pass, and the reason says how many reads could have shown otherwise."""
     verdict = verdict_of(history(CLEAN), plan_of('sessions = { monotonic_reads = "any-node" }'))
     assert (verdict.outcome, verdict.noted) == (Outcome.PASS, ())
-    assert verdict.why == "all 2 clauses hold; 4 of 4 judged reads could have shown otherwise."
+    assert verdict.why == "All 2 clauses hold. 4 of 4 judged reads could have shown otherwise."
 
 
 def test_one_order_violation_is_proof() -> None:
@@ -63,7 +63,7 @@ def test_one_order_violation_is_proof() -> None:
     clause = next(clause for clause in verdict.clauses if clause.name == "node_monotonic")
     assert verdict.outcome == clause.outcome == Outcome.VIOLATED
     assert clause.findings == ("node-regress",)
-    assert verdict.why.startswith("node_monotonic: ")
+    assert verdict.why.startswith(f"{clause.why}. The contract promises that one node, in one epoch, never goes backwards.")
     assert not all(item.enough for item in verdict.adequacy)
 
 
@@ -82,7 +82,7 @@ def test_integrity_is_always_promised() -> None:
     """A value of nobody violates a contract that promises nothing."""
     verdict = verdict_of(history("w x1 @a s0 0-1; r x7 @a s1 2-3"), plan_of())
     assert verdict.outcome is Outcome.VIOLATED
-    assert verdict.why.startswith("integrity: ")
+    assert "The contract promises that every value that is read was written to that key" in verdict.why
 
 
 def test_no_data_is_never_a_pass() -> None:
@@ -173,6 +173,14 @@ def test_a_bound_is_violated_by_the_certain_end() -> None:
     assert clause_of(history(STALE_20MS), strict % "20ms").outcome is Outcome.PASS
 
 
+def test_what_a_fault_without_a_bound_touches_is_no_measure_of_the_steady_bound() -> None:
+    """The stalest read of a clause is one that its bound was held against."""
+    bound = 'staleness = { steady = "25ms" }'
+    assert "certainly 20ms old" in clause_of(history(STALE_20MS), bound).measured
+    struck = verdict_of(history(STALE_20MS, episodes=[partition(15, 30)]), plan_of(bound)).clauses[-1]
+    assert "certainly 0ms old" in struck.measured
+
+
 def test_a_bound_is_met_only_where_fresh_reads_show_it() -> None:
     """Between violated and met lies inconclusive, with the share that was seen and the resolution that would do."""
     needs = LENIENT.replace("coverage = 0.0", 'coverage = 0.9\nresolution = "%s"')
@@ -217,7 +225,7 @@ def test_a_bound_for_a_fault_that_never_struck_is_undecided() -> None:
     """A promise for a phase that the run did not have is not kept by silence."""
     verdict = verdict_of(history(CLEAN), plan_of('staleness = { steady = "1s", during = { kill = "2s" } }'))
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "staleness.during.kill: no acknowledged write" in verdict.why
+    assert "whether no read is staler than 2s, during kill: no acknowledged write" in verdict.why
 
 
 def test_versions_behind_are_counted() -> None:
@@ -361,7 +369,16 @@ def test_a_waiver_holds_in_and_after_its_fault_only(phase: str, outcome: Outcome
     if outcome is Outcome.WAIVED:
         assert "we know" in clause.why
         assert "3 times waived" in clause.measured
-        assert "broken only as waived" in verdict.why
+        assert "broken only as waived: node_monotonic." in verdict.why
+
+
+def test_the_most_telling_finding_gives_the_reason() -> None:
+    """What was lost is told before that no order fits, whatever the contract's order and the counts."""
+    plan = parse_plan(plain("linearizable = true\nlost_writes = 0") + LENIENT)
+    many, lost = replace(finding_of("not-linearizable", "steady"), count=999), finding_of("lost-write", "during kill")
+    why = judge(plan, history(CLEAN), (Result("x", (many, lost)),)).why
+    assert "The contract promises that no acknowledged write is lost." in why
+    assert why.endswith("Also violated: linearizable.")
 
 
 def test_a_waiver_does_not_cover_other_findings() -> None:
