@@ -21,7 +21,7 @@ from faults import Fault, PlannedEpisode, run_schedule
 from harness.candidates import Candidate, Cluster
 from harness.driver import DriverPool, Task
 from harness.durations import UNITS
-from harness.errors import AnachronError, DriverError, InterruptedRunError, StartupError
+from harness.errors import AnachronError, DriverError, HarnessError, HistoryError, InterruptedRunError, StartupError
 from harness.history import NO_WORKER, Episode, History, Stall
 from harness.plan import Plan
 from harness.runtimes.base import Runtime
@@ -142,9 +142,14 @@ class _Live:
     def history(self) -> History:
         """What was recorded; where the runtime failed, up to the last time at which it was known to be well.
 
-        What clients see past a dead proxy is not the candidate's doing, and must never be held against it.
+        What clients see past a dead proxy is not the candidate's doing, and must never be held against it. Raises
+        ``HarnessError`` if it cannot be read.
         """
-        history = replace(self._directory.assemble_history(), settled_ns=self._settled_ns, complete=self._complete)
+        try:
+            recorded = self._directory.assemble_history()
+        except HistoryError as error:
+            raise HarnessError("what was recorded cannot be put together", where=error.where, why=str(error)) from error
+        history = replace(recorded, settled_ns=self._settled_ns, complete=self._complete)
         return history.until(self._well_ns or 0) if self._lost else history
 
     async def run(self) -> None:
@@ -166,9 +171,10 @@ class _Live:
             stack.push_async_callback(pool.close)
             group = await stack.enter_async_context(asyncio.TaskGroup())
             watches = [group.create_task(self._poll(node.name, epochs)) for node in candidate.topology.nodes]
-            watches.append(group.create_task(self._feel_pulse(stalls)))
+            watches.append(group.create_task(self._watch_runtime(stalls)))
             await pool.open()
             await self._drive(pool, group, episodes)
+            await self._feel_pulse(stalls)  # what it sees now was so during the last answers, too
             for watching in watches:
                 watching.cancel()
 
@@ -296,19 +302,22 @@ class _Live:
             self._watch.counts(self.clock() - begin_ns, self._plan.run.duration, counts.ok, counts.fail, counts.info)
             await asyncio.sleep(_COUNT_S)
 
+    async def _watch_runtime(self, log: StallLog) -> None:
+        while True:
+            await self._feel_pulse(log)
+            await asyncio.sleep(_POLL_S)
+
     async def _feel_pulse(self, log: StallLog) -> None:
         """Write down when the runtime's means stood still; raises ``HarnessError`` when they can no longer do their part."""
-        while True:
-            asked_ns = self.clock()
-            try:
-                stalls = await self._runtime.pulse()
-            except AnachronError:
-                self._lost = True
-                raise
-            for begin_ns, end_ns in stalls:
-                log.append(Stall(begin_ns - self._origin_ns, end_ns - self._origin_ns, NO_WORKER))
-            self._well_ns = asked_ns
-            await asyncio.sleep(_POLL_S)
+        asked_ns = self.clock()
+        try:
+            stalls = await self._runtime.pulse()
+        except AnachronError:
+            self._lost = True
+            raise
+        for begin_ns, end_ns in stalls:
+            log.append(Stall(begin_ns - self._origin_ns, end_ns - self._origin_ns, NO_WORKER))
+        self._well_ns = asked_ns
 
     async def _look_out(self, planned: list[PlannedEpisode], told: Callable[[Episode], None]) -> None:
         """Note it when a node's process ends by itself: as an episode that no fault of the plan made. Once per incarnation."""

@@ -203,6 +203,18 @@ def test_a_proxy_that_stands_still_is_a_stall_of_the_harness(tmp_path):
 
 
 @pytest.mark.servers
+def test_a_proxy_that_stands_still_to_the_end_is_the_harness_failure(tmp_path, monkeypatch):
+    """A run does not end before the proxies have shown that they were there: what was seen past them is not judged."""
+    monkeypatch.setattr("harness.runtimes.proxies._ANSWERS_WITHIN_S", 5.0)
+    text = PLAN.replace("lost_writes = 0", 'staleness = { steady = "200ms" }\nconverges_within = "200ms"')
+    stop = Silent("driving", lambda: soon(lambda: os.kill(child_that_runs("harness.runtimes.proxy"), signal.SIGSTOP), 1.0))
+    report = conductor.run(parse_plan(text), text, tmp_path, stop).report
+    assert report.answer == "error", report.verdict.why
+    assert "no answer within 5 s" in report.failure
+    assert not report.findings
+
+
+@pytest.mark.servers
 def test_a_driver_that_stands_still_is_not_waited_for_for_ever(tmp_path, monkeypatch):
     """Sessions that are not over long after their time are the harness's failure."""
     monkeypatch.setattr("harness.experiment._LATE_S", 0.5)
