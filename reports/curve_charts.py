@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -35,8 +34,7 @@ def staleness_curves(history: History, contract: Contract, known: Ages) -> tuple
         inside = known.known & (phase == number)
         lo, hi = known.lo_ns[inside], known.hi_ns[inside]
         if len(hi) and hi.max() > _LEAST_AGE_NS:
-            broken = None if contract.staleness.steady is None else int(broke[inside].sum())
-            charts.append(_ccdf(label, lo, hi, _promised(contract, label), broken))
+            charts.append(_ccdf(label, lo, hi, _promised(history, contract, label), int(broke[inside].sum())))
     return tuple(charts)
 
 
@@ -48,19 +46,30 @@ def _broke(history: History, contract: Contract, known: Ages) -> Column:
     return broke
 
 
-def _promised(contract: Contract, phase: str) -> tuple[int, str] | None:
-    """The bound in ns that the contract names for a phase, with its words; None where it depends on the fault's length."""
-    if phase == STEADY:
-        steady = contract.staleness.steady
-        return None if steady is None else (steady, format_duration(steady))
-    bound = contract.staleness.during.get(phase.partition(" ")[2])
-    return None if bound is None or bound.plus_fault else (bound.extra_ns, format_duration(bound.extra_ns))
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """The least bound in ns that the contract sets to reads of a phase, with its words; None where it sets none."""
+
+    least_ns: int | None
+    words: str
 
 
-def _ccdf(phase: str, lo: Column, hi: Column, promise: tuple[int, str] | None, broken: int | None) -> Chart:
+def _promised(history: History, contract: Contract, phase: str) -> Promise:
+    steady, fault = contract.staleness.steady, phase.partition(" ")[2]
+    if phase == STEADY and steady is not None:
+        return Promise(steady, format_duration(steady))
+    bound = contract.staleness.during.get(fault)
+    if steady is None or bound is None:
+        return Promise(None, "The contract sets no bound for this phase.")
+    ends = ((e.applied_ns, history.end_ns if e.healed_ns is None else e.healed_ns) for e in history.episodes if e.kind == fault)
+    least = min(max(steady, bound.of(end - begin)) for begin, end in ends if begin is not None)
+    return Promise(least, f"{bound}, here at least {format_duration(least)}" if bound.plus_fault else format_duration(least))
+
+
+def _ccdf(phase: str, lo: Column, hi: Column, promise: Promise, broken: int) -> Chart:
     floor = max(_LEAST_AGE_NS, 1.0)
     curves = [survival(lo, floor), survival(hi, floor)]
-    bound = np.array([promise[0]] if promise and promise[0] > 0 else [], dtype=float)
+    bound = np.array([promise.least_ns] if promise.least_ns else [], dtype=float)
     x_scale = log_scale([*(x for x, _ in curves), bound], "ns", least=floor)
     y_scale = log_scale([share for _, share in curves], "share", least=1e-7)
     y_scale = Scale(y_scale.low, 1.0, "share", log=True)
@@ -70,16 +79,18 @@ def _ccdf(phase: str, lo: Column, hi: Column, promise: tuple[int, str] | None, b
     for style, label, (x, share) in zip(("lo-max", "hi-max"), ("certain age", "possible age"), curves, strict=True):
         marks.append(polyline(x_scale.at(x), y_scale.at(share), f"line {style}"))
         keys.append(Key(style, label))
-    if promise and promise[0] > 0:
-        at = wide(float(x_scale.at(promise[0])))
+    if promise.least_ns:
+        at = wide(float(x_scale.at(promise.least_ns)))
         marks.append(element("line", class_="line promise", x1=at, x2=at, y1=0, y2=10_000))
-        keys.append(Key("promise", f"promised: {promise[1]}"))
+        keys.append(Key("promise", f"promised: {promise.words}"))
     stale = int((lo > 0).sum())
     reading = f"{count(stale)} of {plural(len(lo), 'read')} were certainly stale" + (
         f", the oldest by {format_duration(lo.max())}." if stale else "."
     )
-    if broken is not None:
-        reading += f" {count(broken) if broken else 'None'} broke the bound that held while the read was stale."
+    if promise.least_ns is None:
+        reading += f" {promise.words}"
+    else:
+        reading += f" {count(broken) if broken else 'None'} broke the bound of {promise.words}."
     return Chart(
         name="ccdf-" + phase.replace(" ", "-"),
         title=f"How old reads were, {phase}",
@@ -146,14 +157,12 @@ _RARE = 0.01
 def checker_curves(curves: tuple[Curve, ...]) -> tuple[Chart, ...]:
     """One chart per name of the checkers' curves, one line per scope; the known names first."""
     known = list(_KINDS)
-    scopes = sorted({curve.scope for curve in curves if curve.scope})
-    styles = {scope: _STYLES[number % len(_STYLES)] for number, scope in enumerate(scopes)} | {"": _ALL}
     ordered = sorted(curves, key=lambda curve: (known.index(curve.name) if curve.name in known else len(known), curve.name))
     groups = [tuple(group) for _, group in groupby(ordered, key=lambda curve: curve.name)]
-    return tuple(_of_curves(group, styles) for group in groups if any(len(curve.x) > 1 for curve in group))
+    return tuple(_of_curves(group) for group in groups if any(len(curve.x) > 1 for curve in group))
 
 
-def _of_curves(group: tuple[Curve, ...], style_of: Mapping[str, str]) -> Chart:
+def _of_curves(group: tuple[Curve, ...]) -> Chart:
     curves = tuple(curve for curve in group if len(curve.x) > 1)
     first, name = curves[0], curves[0].name
     kind = _KINDS.get(name) or Kind(name.replace("-", " "), first.x_unit, first.y_unit, tail=False, counted="")
@@ -167,7 +176,8 @@ def _of_curves(group: tuple[Curve, ...], style_of: Mapping[str, str]) -> Chart:
     else:
         y_scale = Scale(0.0, 1.0, "share") if shares else zero_scale(ys, first.y_unit)
     x_ticks, y_ticks = x_scale.ticks(5), y_scale.ticks()
-    styles = [style_of[curve.scope] for curve in curves]
+    scopes = sorted({curve.scope for curve in group if curve.scope})
+    styles = [_STYLES[scopes.index(curve.scope) % len(_STYLES)] if curve.scope else _ALL for curve in curves]
     lines = []
     for x, y, style in zip(xs, ys, styles, strict=True):
         drawn = np.where(y > 0, y_scale.at(y), np.nan) if kind.tail else y_scale.at(y)

@@ -62,10 +62,10 @@ def _seconds(time_ns: int) -> str:
     return f"{time_ns / 1e9:.3f}s"
 
 
-def fault_lanes(history: History, span: int) -> Chart | None:
-    """One lane per fault; None if the run had no faults."""
+def fault_lanes(history: History, span: int) -> tuple[Chart, ...]:
+    """A chart with one lane per fault; none if the run had no faults."""
     if not history.episodes:
-        return None
+        return ()
     faults = sorted({(episode.fault, episode.kind) for episode in history.episodes})
     marks, ticks = [], []
     lane = WIDE / len(faults)
@@ -75,7 +75,7 @@ def fault_lanes(history: History, span: int) -> Chart | None:
         marks += [_episode(e, history, span, row * lane, lane) for e in history.episodes if (e.fault, e.kind) == (fault, kind)]
     proven = sum(episode.proven for episode in history.episodes)
     reading = f"{proven} of {plural(len(history.episodes), 'episode')} proved an effect at the target."
-    return Chart(
+    chart = Chart(
         name="fault-lanes",
         title="Fault episodes",
         reading=reading,
@@ -90,6 +90,7 @@ def fault_lanes(history: History, span: int) -> Chart | None:
         in_time=True,
         height=_LANE * len(faults),
     )
+    return (chart,)
 
 
 def _episode(episode: Episode, history: History, span: int, top: float, lane: float) -> Markup:

@@ -53,8 +53,7 @@ def _clause(report: Report, clause: Clause, group: str) -> ET.Element:
     measured += f"\ninterval: {clause.interval}" if clause.interval else ""
     measured += f"\nn: {count(clause.n)}" + (f", resolution {clause.resolution}" if clause.resolution else "")
     if clause.outcome is Outcome.VIOLATED:
-        claims = [f.claim for f in report.findings if f.name in clause.findings]
-        body = "\n".join([measured, *claims, f"replay: {report.replay}"])
+        body = "\n".join([measured, *(finding.claim for finding in report.against(clause)), f"replay: {report.replay}"])
         kind = clause.findings[0] if clause.findings else "bound"
         ET.SubElement(
             case, "failure", {"message": printable(clause.why or clause.measured), "type": printable(kind)}

@@ -55,7 +55,7 @@ def _facts(report: Report) -> str:
 
 
 def _contract(report: Report) -> list[str]:
-    clauses = report.verdict.clauses
+    clauses = report.clauses
     lines = ["| | promise | measured | n | why |", "|---|---|---|--:|---|"]
     for clause in clauses[:_ROWS]:
         sign = SIGNS[clause.outcome]

@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.durations import format_duration
+from harness.findings import FINDINGS, Meaning
 from harness.history import Episode
 from harness.results import Finding
 from reports import words
@@ -46,6 +47,7 @@ class Story:
     weight: str
     rows: tuple[Row, ...]
     diagram: Markup
+    meaning: Meaning | None
     context: tuple[str, ...]
     examples: tuple[tuple[Row, ...], ...]
     from_share: float
@@ -74,8 +76,8 @@ def render_html(report: Report) -> str:
             facts=_facts(report),
             stories=[_story(report, number, f, known, span) for number, f in enumerate(findings[:_MOST_FINDINGS], start=1)],
             strikes=strikes(history, span),
-            lanes=fault_lanes(history, span),
-            time_charts=time_charts(history, contract, known, binned),
+            proofs=_proofs(report),
+            time_charts=(*fault_lanes(history, span), *time_charts(history, contract, known, binned)),
             staleness_curves=staleness_curves(history, contract, known),
             checker_curves=checker_curves(report.curves),
             curve_data=data_table(report.curves),
@@ -106,6 +108,7 @@ def _story(report: Report, number: int, finding: Finding, known: Ages, span: int
         weight=report.weight(finding),
         rows=witness,
         diagram=spacetime(witness, on, f"finding-{number}-diagram"),
+        meaning=FINDINGS.get(finding.name),
         context=tuple(_context(episode, begin, end) for episode in on),
         examples=tuple(rows(history, example, known) for example in finding.examples),
         from_share=max(0, begin - room) / span,
@@ -131,6 +134,13 @@ def _context(episode: Episode, begin_ns: int, end_ns: int) -> str:
     over = "" if episode.healed_ns is None or episode.healed_ns > begin_ns else ", before the first of these operations"
     ends = "" if episode.healed_ns is None or not begin_ns < episode.healed_ns < end_ns else ", between these operations"
     return f"{named(episode)}: applied {place}, {until}{over}{ends}; {proof}."
+
+
+def _proofs(report: Report) -> dict[str, int]:
+    """Per clause that a finding on the page proves broken, that finding's number."""
+    numbers = {id(finding): number for number, finding in enumerate(report.findings[:_MOST_FINDINGS], start=1)}
+    proofs = ((clause.name, report.proof(clause)) for clause in report.clauses)
+    return {name: numbers[id(finding)] for name, finding in proofs if id(finding) in numbers}
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
@@ -206,6 +216,7 @@ def _templates() -> Environment:
         "duration": format_duration,
         "instant": words.instant,
         "one_line": words.one_line,
+        "sentence": words.sentence,
         "signed": lambda answer: words.SIGNS[str(answer)],
     }
     environment.globals |= {"proxy_note": words.PROXY_NOTE, "interval": words.interval, "quantity": words.quantity}

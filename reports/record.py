@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.errors import FAILURE, INCONCLUSIVE, PASS, VIOLATED
+from harness.findings import telling
 from harness.history import History
 from harness.plan import Plan
-from harness.results import Curve, Finding, Measure, Outcome, Result, Verdict
+from harness.results import Clause, Curve, Finding, Measure, Outcome, Result, Verdict
 
 _EXIT_STATUS = {Outcome.PASS: PASS, Outcome.VIOLATED: VIOLATED, Outcome.INCONCLUSIVE: INCONCLUSIVE}
 
@@ -71,10 +72,20 @@ class Report:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings: those that decided the verdict first, then by severity and count."""
+        """All findings: those that decided the verdict first, then as ``harness.findings.telling`` says."""
         found = [finding for result in self.results for finding in result.findings]
         rank = (GATING, WAIVED, NOTED)
-        return tuple(sorted(found, key=lambda f: (rank.index(self.weight(f)), f.severity, -f.count, f.name, f.scope, f.phase)))
+        return tuple(sorted(found, key=lambda finding: (rank.index(self.weight(finding)), telling(finding))))
+
+    @property
+    def clauses(self) -> tuple[Clause, ...]:
+        """All clauses as people read them: what needs them first, each kind in the contract's order."""
+        rank = (Outcome.VIOLATED, Outcome.INCONCLUSIVE, Outcome.WAIVED, Outcome.PASS)
+        return tuple(sorted(self.verdict.clauses, key=lambda clause: rank.index(clause.outcome)))
+
+    def against(self, clause: Clause) -> tuple[Finding, ...]:
+        """The findings that decided ``clause``."""
+        return tuple(f for f in self.findings if f.name in clause.findings and self.weight(f) == GATING)
 
     def weight(self, finding: Finding) -> str:
         """What ``finding`` means for the verdict: ``GATING``, ``WAIVED`` or ``NOTED``."""
@@ -82,6 +93,10 @@ class Report:
             return WAIVED
         broken = any(finding.name in clause.findings for clause in self.verdict.clauses if clause.outcome is Outcome.VIOLATED)
         return GATING if broken and finding not in self.verdict.noted else NOTED
+
+    def proof(self, clause: Clause) -> Finding | None:
+        """The finding whose claim is the reason of ``clause``."""
+        return next((finding for finding in self.against(clause) if finding.claim.rstrip(".") in clause.why), None)
 
     @property
     def measures(self) -> tuple[tuple[str, Measure], ...]:

@@ -7,10 +7,11 @@ verdict          ``answer`` (pass, violated, inconclusive, error), ``outcome`` o
                  ``failure`` of the harness (empty if none)
 plan             ``name``, ``hash``, ``seed``, ``candidate``, ``runtime``, ``duration_ns``, and the ``text`` as it was written
 history          counts: ``operations``, ``ok``, ``fail``, ``info``, ``keys``, ``sessions``; ``nodes``, ``end_ns``, ``complete``
-clauses          the contract, promise by promise (``harness.results.Clause``)
+clauses          the contract, promise by promise, in its order (``harness.results.Clause``)
 adequacy         what a run must have exercised (``Evidence``)
-findings         ``Finding``s, the ones that decided the verdict first, each with ``id`` (its anchor in report.html), ``weight``
-                 (what it means for the verdict) and ``operations``: the rows of its witness (``reports.rows.Row``)
+findings         ``Finding``s, the ones that decided the verdict first (``Report.findings``), each with ``id`` (its anchor in
+                 report.html), ``weight`` (what it means for the verdict) and ``operations``: the rows of its witness
+                 (``reports.rows.Row``)
 measures         ``Measure``s with their ``checker``;  ``curves``: ``Curve``s
 episodes         fault episodes (``harness.history.Episode``);  ``stalls``, ``epochs``: as recorded
 environment      facts in words;  ``oddities``: what to know of how the run went

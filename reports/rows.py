@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from checkers.wording import LETTERS
 from harness.durations import format_duration
 from harness.history import NEVER, Function, History, Seen, Status
 from reports.ages import Ages
@@ -47,6 +48,11 @@ class Row:
     def end_ns(self) -> int:
         """When the operation ended for its session; an unanswered one is drawn from its call only."""
         return self.call_ns if self.return_ns is None else self.return_ns
+
+    @property
+    def name(self) -> str:
+        """The operation's name, as arguments call it: ``w#12``."""
+        return f"{LETTERS[Function[self.function.upper()]]}#{self.op}"
 
     @property
     def sentence(self) -> str:

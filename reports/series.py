@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.history import NEVER, Column, History, Status
+from harness.history import Column, History, Status
 from reports.ages import Ages
 
 BINS = 480
@@ -28,7 +28,7 @@ class Series:
     Attributes:
         edges_ns: the bins' edges, one more than there are bins.
         rate: operations per second by status name.
-        response_ns: response time (from the time an operation was due) of answered operations, by quantile name.
+        response_ns: response time (from the time an operation was due) of ok operations, by quantile name.
         lo_ns, hi_ns: certain and possible age of reads, by quantile name.
         reads: how many reads with an age each bin has.
     """
@@ -55,11 +55,11 @@ def series(history: History, ages: Ages) -> Series:
     edges = np.linspace(0, end_ns, bins + 1)
     seconds = np.diff(edges) / 1e9
     at = np.clip(np.searchsorted(edges, history.call_ns, side="right") - 1, 0, bins - 1)
-    answered = history.return_ns < NEVER
+    ok = history.status == Status.OK
     return Series(
         edges_ns=edges,
         rate={status.name.lower(): np.bincount(at[history.status == status], minlength=bins) / seconds for status in Status},
-        response_ns=_quantiles(at[answered], (history.return_ns - history.due_ns)[answered], bins, LATENCY_QUANTILES),
+        response_ns=_quantiles(at[ok], (history.return_ns - history.due_ns)[ok], bins, LATENCY_QUANTILES),
         lo_ns=_quantiles(at[ages.known], ages.lo, bins, AGE_QUANTILES),
         hi_ns=_quantiles(at[ages.known], ages.hi, bins, AGE_QUANTILES),
         reads=np.bincount(at[ages.known], minlength=bins),

@@ -11,6 +11,7 @@ time axis are labelled, so no length needs to be measured.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median_low
@@ -108,7 +109,7 @@ def spacetime(rows: tuple[Row, ...], episodes: tuple[Episode, ...], name: str) -
         element("title", f"Space-time diagram of {len(rows)} operations", id=f"{name}-title"),
         element("desc", described(rows), id=f"{name}-desc"),
         _hatch(name),
-        *(_struck(episode, axis, machines, height, name) for episode in episodes),
+        *_struck(episodes, axis, machines, height, name),
         *(_lane("session", str(session), x, height) for session, x in clients.items()),
         *(_lane("node", node, x, height) for node, x in machines.items()),
         _time(axis),
@@ -165,22 +166,26 @@ def _hatch(name: str) -> Markup:
     return element("defs", element("pattern", line, id=f"{name}-hatch", width=8, height=8, patternUnits="userSpaceOnUse"))
 
 
-def _struck(episode: Episode, axis: Axis, machines: dict[str, float], height: float, name: str) -> Markup:
-    """A hatched band on the lanes of the nodes that an episode struck, for as long as it was on."""
-    if episode.applied_ns is None:
-        return Markup("")
+def _struck(episodes: Iterable[Episode], axis: Axis, machines: dict[str, float], height: float, name: str) -> list[Markup]:
+    """Hatched bands on the lanes of the nodes that the episodes struck, while those were on, each with its fault's name."""
     begins, ends = axis.turns[0][0], axis.turns[-1][0]
-    healed = math.inf if episode.healed_ns is None else episode.healed_ns
-    if episode.applied_ns > ends or healed < begins:
-        return Markup("")
-    top = _HEAD + 4.0 if episode.applied_ns <= begins else axis.at(episode.applied_ns)
-    bottom = height - _FOOT + 12 if healed >= ends else axis.at(int(healed))
-    marks = []
-    for x in (machines[node] for node in episode.nodes if node in machines):
-        marks.append(_box(x - 26, top, 52, max(bottom - top, 2), "struck", fill=f"url(#{name}-hatch)"))
-        turned = f"translate({x - 18:.1f},{top + 6:.1f}) rotate(90)"
-        marks.append(element("text", episode.kind, class_="struck-name", transform=turned))
-    return element("g", joined([element("title", named(episode)), *marks])) if marks else Markup("")
+    free = dict.fromkeys(machines, 0.0)
+    groups = []
+    for episode in episodes:
+        healed = math.inf if episode.healed_ns is None else episode.healed_ns
+        if episode.applied_ns is None or episode.applied_ns > ends or healed < begins:
+            continue
+        top = _HEAD + 4.0 if episode.applied_ns <= begins else axis.at(episode.applied_ns)
+        bottom = height - _FOOT + 12 if healed >= ends else axis.at(int(healed))
+        marks = [element("title", named(episode))]
+        for node in dict.fromkeys(node for node in episode.nodes if node in machines):
+            x, label = machines[node], max(top + 2, free[node])
+            free[node] = label + len(episode.kind) * _SMALL_LETTER + 8
+            marks.append(_box(x - 26, top, 52, max(bottom - top, 2), "struck", fill=f"url(#{name}-hatch)"))
+            turned = f"translate({x + 31:.1f},{label:.1f}) rotate(90)"
+            marks.append(element("text", episode.kind, class_="struck-name", transform=turned))
+        groups.append(element("g", joined(marks)))
+    return groups
 
 
 def _lane(sort: str, name: str, x: float, height: float) -> Markup:
@@ -195,13 +200,14 @@ def _lane(sort: str, name: str, x: float, height: float) -> Markup:
 
 def _time(axis: Axis) -> Markup:
     """The time axis: every event's time, every broken stretch with its length."""
-    start = axis.first[0]
+    start, length = axis.first[0], axis.turns[-1][0] - axis.first[0]
+    unit, size, digits = ("s", 1e9, 6) if length >= 1e9 else ("ms", 1e6, 3)  # noqa: PLR2004  # a second
     marks = [_text("time since start", _AXIS + 6, _HEAD - 22, "lane-name", "end")]
     last = -math.inf
     for time_ns, y in axis.turns:
         marks.append(_line(_AXIS, y, _AXIS + 6, y, "axis"))
         if y - last >= _TICK_STEP:
-            label = f"{time_ns / 1e9:.6f}s" if time_ns == start else f"+{(time_ns - start) / 1e6:,.3f}ms"
+            label = f"{time_ns / 1e9:.6f}s" if time_ns == start else f"+{(time_ns - start) / size:.{digits}f}{unit}"
             marks.append(_text(label, _AXIS - 5, y + 4, "time", "end"))
             last = y
     for stretch in axis.stretches:
@@ -227,11 +233,11 @@ def _operation(row: Row, label_top: float, axis: Axis, session: float, node: flo
     style = ("read" if row.function == "read" else "write") + ("" if answered else " unknown")
     label, detail = (
         clip(row.phrase(shorten(row.key, _KEY_LENGTH)), _LABEL_LENGTH),
-        f"op {row.op} · {row.took}" + (f" · {row.age}" if row.age else ""),
+        f"{row.name} · {row.took}" + (f" · {row.age}" if row.age else ""),
     )
     label_end = _LABELS + max(len(label) * _LETTER, len(detail) * _SMALL_LETTER) + 8
     marks = [
-        element("title", f"op {row.op}: {row.sentence} at {row.node}, {row.took}"),
+        element("title", f"{row.name}: {row.sentence} at {row.node}, {row.took}"),
         _line(label_end, label_top, session - 8, top + 2, "leader"),
         _arrow(session + 5, top, node - 2, middle, f"message {style}"),
         _arrow(node - 2, middle, session + 5, bottom, f"message answer {style}") if answered else Markup(""),

@@ -20,7 +20,7 @@ _FINDINGS = 3
 def verdict_view(report: Report) -> RenderableType:
     """The verdict as something that a rich console prints."""
     parts: list[RenderableType] = [_headline(report), _facts(report)]
-    if report.verdict.clauses:
+    if report.clauses:
         parts += [Text(), _clauses(report)]
     parts += _findings(report)
     parts += _missing(report)
@@ -60,7 +60,7 @@ def _clauses(report: Report) -> Table:
     table.add_column("measured", ratio=3)
     table.add_column("n", justify="right", no_wrap=True)
     table.add_column("why", ratio=3)
-    for clause in report.verdict.clauses:
+    for clause in report.clauses:
         sign = SIGNS[clause.outcome]
         measured = clause.measured + (f" ({clause.interval})" if clause.interval else "")
         table.add_row(

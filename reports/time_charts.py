@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from checkers.phases import bound_of
 from harness.durations import format_duration
-from harness.history import NEVER, Episode, History
+from harness.history import NEVER, Episode, History, Status
 from harness.plan import Contract
 from reports.ages import Ages
 from reports.chart import Chart, Key, Scale, Tick, element, grid, joined, log_scale, staircase, steps, wide, zero_scale
@@ -18,7 +18,7 @@ from reports.words import count, linked, plural
 
 _LEAST_AGE_NS = 1e5
 _LEAST_RESPONSE_NS = 1e4
-_UNANSWERED = " Operations without an answer have no response time; they are counted above."
+_UNSUCCESSFUL = " Operations without success have no response time; they are counted above."
 
 
 def span_ns(history: History, binned: Series) -> int:
@@ -143,7 +143,7 @@ def _failures(history: History, binned: Series, span: int) -> Chart:
     edges = binned.edges_ns / span
     fail, both = binned.rate["fail"], binned.rate["fail"] + binned.rate["info"]
     scale = zero_scale([both], "count")
-    failed, unknown = (int((history.status == status).sum()) for status in (1, 2))
+    failed, unknown = (int((history.status == status).sum()) for status in (Status.FAIL, Status.INFO))
     reading = f"{plural(failed, 'operation')} certainly failed; of {count(unknown)} nobody knows whether they took effect."
     # Stacked: info stands on fail, and is drawn behind it.
     lines = [
@@ -168,12 +168,12 @@ def _failures(history: History, binned: Series, span: int) -> Chart:
 def _latency(history: History, binned: Series, span: int) -> Chart:
     edges = binned.edges_ns / span
     scale = log_scale(binned.response_ns.values(), "ns", least=_LEAST_RESPONSE_NS)
-    answered = np.sort((history.return_ns - history.due_ns)[history.return_ns < NEVER])
-    if len(answered):
-        at = {share: format_duration(answered[quantile_rank(len(answered), share)]) for share in (0.5, 0.99, 0.999)}
-        reading = f"Half of the answers came within {at[0.5]}, 99% within {at[0.99]}, 99.9% within {at[0.999]}."
+    ok = np.sort((history.return_ns - history.due_ns)[history.status == Status.OK])
+    if len(ok):
+        at = {share: format_duration(ok[quantile_rank(len(ok), share)]) for share in (0.5, 0.99, 0.999)}
+        reading = f"Half of the ok answers came within {at[0.5]}, 99% within {at[0.99]}, 99.9% within {at[0.999]}."
     else:
-        reading = "No operation was answered."
+        reading = "No operation was ok."
     styles = {"p50": "low", "p99": "mid", "p99.9": "high"}
     return _chart(
         history,
@@ -182,8 +182,8 @@ def _latency(history: History, binned: Series, span: int) -> Chart:
         [staircase(edges, scale.at(binned.response_ns[name]), f"line {style}") for name, style in styles.items()],
         name="latency",
         title="Response time",
-        reading=reading + (_UNANSWERED if binned.rate["info"].any() else ""),
-        described="Response time of answered operations from the time they were due, per time bin: median, 99th and 99.9th "
+        reading=reading + (_UNSUCCESSFUL if binned.rate["fail"].any() or binned.rate["info"].any() else ""),
+        described="Response time of ok operations from the time they were due, per time bin: median, 99th and 99.9th "
         "percentile. " + reading,
         y_label="response time",
         keys=tuple(Key(style, name) for name, style in styles.items()),

@@ -60,6 +60,11 @@ def clip(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def sentence(text: str) -> str:
+    """``text`` with a great first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def linked(text: str) -> str:
     """``text`` with its links drawn as arrows: ``a → b`` for ``a->b``."""
     return text.replace("->", " → ")
