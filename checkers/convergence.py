@@ -35,7 +35,7 @@ from checkers.coherence import survival
 from checkers.reads import Reads, reads, superseding
 from checkers.samples import samples
 from checkers.stalls import awake_ns
-from checkers.versions import Versions, versions
+from checkers.versions import Versions, first_sight, versions
 from harness.durations import format_duration
 from harness.history import NEVER, Column, History, Seen
 from harness.plan import Contract
@@ -124,12 +124,13 @@ def _proof(history: History, found: Reads, at: int, lasted: int, bound: int) -> 
     table = history.derive(versions)
     row = int(found.row[at])
     newest = superseding(table, int(found.place[at]))
-    older_write, newer_write = int(table.row[found.place[at]]), int(table.row[newest])
+    older_write, newer_write = int(table.row[found.shown[at]]), int(table.row[newest])
     later = np.flatnonzero(
         (found.node == found.node[at]) & (found.place >= newest) & (table.key[found.place] == table.key[newest])
     )
     later = later[later > at]
     fresh = int(found.row[later[0]]) if len(later) else -1
+    seen = first_sight(history, row)
     where, key = wording.node(history, row), wording.key(history, row)
     end = (
         f"only {wording.name(history, fresh)} found {wording.answer(history, fresh)} there"
@@ -142,11 +143,10 @@ def _proof(history: History, found: Reads, at: int, lasted: int, bound: int) -> 
         argument=(
             f"Writing had stopped and all faults were healed at {wording.moment(history.settled_ns or 0)}.",
             *(wording.wrote(history, write) for write in (older_write, newer_write) if write >= 0),
-            wording.read(history, row),
-            *([wording.read(history, fresh)] if fresh >= 0 else []),
+            *(wording.read(history, read) for read in dict.fromkeys((*seen, row, fresh)) if read >= 0),
             f"However, the contract says that every node has the newest version within {format_duration(bound)}.",
         ),
-        rows=(row, newer_write, fresh, older_write),
+        rows=(row, newer_write, fresh, older_write, *seen),
         key=key,
         nodes=(where,),
     )

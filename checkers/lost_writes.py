@@ -34,10 +34,9 @@ import numpy as np
 
 from checkers import wording
 from checkers.base import Proof, findings
-from checkers.node_regress import written_late
 from checkers.phases import during_or_steady, phase_labels
 from checkers.scans import NONE, greatest_until
-from checkers.versions import UNKNOWN, newest_meant, versions
+from checkers.versions import UNKNOWN, first_sight, meant_in_order, newest_meant, versions
 from harness.history import NEVER, Column, Function, History, Status
 from harness.plan import Contract
 from harness.results import Measure, Result, Severity
@@ -62,7 +61,8 @@ def check(history: History, contract: Contract) -> Result:
     """Acknowledged versions that are gone for good, and how many could be judged."""
     table = history.derive(versions)
     meant = newest_meant(history, contract)
-    gone, settled = _gone(history, meant)
+    shown = meant_in_order(history, contract)
+    gone, settled = _gone(history, meant, doubtful=meant != shown)
     rolled = _rolled_back(history, meant)
     place = np.concatenate([gone.place, rolled.place])
     place, which = np.unique(place, return_index=True)
@@ -76,8 +76,8 @@ def check(history: History, contract: Contract) -> Result:
         "lost-write",
         Severity.ORDER,
         phases=(phase_labels(history), _blamed(history, last, against)),
-        gravity=place - meant[against],
-        prove=lambda i: _proof(history, meant, int(place[i]), int(against[i])),
+        gravity=place - shown[against],
+        prove=lambda i: _proof(history, shown, int(place[i]), int(against[i])),
     )
     return Result(
         checker="lost-writes",
@@ -102,8 +102,8 @@ def _acknowledged(history: History) -> Column:
     return acknowledged
 
 
-def _gone(history: History, meant: Column) -> tuple[Losses, Column]:
-    """The losses that the settle phase proves, and which keys it says something about."""
+def _gone(history: History, meant: Column, doubtful: Column) -> tuple[Losses, Column]:
+    """The losses that the settle phase proves, and which keys it judges: none that a ``doubtful`` read ends."""
     table = history.derive(versions)
     nothing = np.zeros(0, np.int64)
     read = (history.function == Function.READ) & (history.status == Status.OK)
@@ -123,7 +123,7 @@ def _gone(history: History, meant: Column) -> tuple[Losses, Column]:
     left = np.full(len(history.keys), UNKNOWN)
     np.maximum.at(left, history.key[reads], meant[reads])
     proven = left != UNKNOWN
-    proven[history.key[reads[written_late(history, meant)[reads]]]] = False
+    proven[history.key[reads[doubtful[reads]]]] = False
     missing = acknowledged[acknowledged > left[table.key[acknowledged]]]
     by = table.key[missing] * len(history.nodes) + history.node[table.row[missing]]
     at = np.minimum(np.searchsorted(cells, by), max(len(cells) - 1, 0))
@@ -151,7 +151,7 @@ def _rolled_back(history: History, meant: Column) -> Losses:
         (history.function == Function.READ) & (meant != UNKNOWN) & (history.epoch >= 0) & (history.node == source[history.key])
     )
     reads = np.flatnonzero(asked)
-    reads = reads[(table.newer_sup_ns[meant[reads]] < history.call_ns[reads]) & ~written_late(history, meant)[reads]]
+    reads = reads[table.newer_sup_ns[meant[reads]] < history.call_ns[reads]]
     newest = greatest_until(
         table.key,
         table.call_ns,
@@ -204,13 +204,13 @@ def _blamed(history: History, last: Column, against: Column) -> Column:
     return blamed[which]
 
 
-def _proof(history: History, meant: Column, place: int, against: int) -> Proof:
+def _proof(history: History, shown: Column, place: int, against: int) -> Proof:
     table = history.derive(versions)
-    write, left = int(table.row[place]), int(meant[against])
+    write, left = int(table.row[place]), int(shown[against])
     key, where = wording.key(history, write), wording.node(history, against)
     later = wording.lapse(history.return_ns[write], history.call_ns[against])
     found = np.flatnonzero((history.function == Function.READ) & (table.place == place))
-    seen = [int(found[-1])] if len(found) else []
+    seen = [*first_sight(history, against), *found[-1:].tolist()]
     others = _last_reads(history, against)
     asked = wording.name(history, against)
     proof = (
@@ -224,7 +224,7 @@ def _proof(history: History, meant: Column, place: int, against: int) -> Proof:
         f"{where} answered {answer}, and no node has shown it since.",
         argument=(
             wording.wrote(history, write),
-            *(wording.read(history, row) for row in (*seen, against, *others)),
+            *(wording.read(history, row) for row in dict.fromkeys((*seen, against, *others))),
             proof,
             f"However, {asked} {wording.older(history, against, left)}: an acknowledged write is gone.",
         ),

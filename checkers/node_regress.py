@@ -7,7 +7,8 @@ Rule. Two ok reads r1, r2 of one key, asked of one node in one epoch, with r1.re
 Whatever the node does inside, a later state of it has shown an older value: a fill that lost a race, an update applied out of
 order, a duplicate delivered late. A correct design with bounded drift, filled from one ordered source, does not do this. A node
 whose epoch changed in between (a restart, a new primary) starts afresh, and reads whose epoch is not known are not compared. An
-old version that an unanswered write had sent may have landed late; it is reported as ``late-write`` by ``checkers.integrity``.
+old version that an unanswered write had sent may have landed late, unless it had been seen before the newer one was called; it is
+reported as ``late-write`` by ``checkers.integrity``.
 
 A read that found nothing is judged as ``checkers.versions.newest_meant`` says, and obliges no later one.
 
@@ -26,8 +27,8 @@ import numpy as np
 from checkers import wording
 from checkers.base import Proof, findings, phases_at
 from checkers.scans import broken_floors
-from checkers.versions import UNKNOWN, Meant, newest_meant, outdated, versions
-from harness.history import NEVER, Column, Function, History, Seen, Status
+from checkers.versions import UNKNOWN, Meant, first_sight, meant_in_order, outdated, versions
+from harness.history import Column, Function, History
 from harness.plan import Contract
 from harness.results import Result, Severity
 
@@ -72,15 +73,16 @@ def steps_back(history: History, contract: Contract) -> Steps:
 def depth(history: History, contract: Contract, first: Column, then: Column) -> Column:
     """How many versions back each step goes."""
     place: Column = history.derive(versions).place
-    return place[first] - newest_meant(history, contract)[then]
+    return place[first] - meant_in_order(history, contract)[then]
 
 
 def step_proof(history: History, contract: Contract, first: int, then: int) -> Proof:
     """The four operations of one step backwards, and the contradiction."""
     table = history.derive(versions)
-    newer, older = table.place[first], newest_meant(history, contract)[then]
+    newer, older = table.place[first], meant_in_order(history, contract)[then]
     where, key = wording.node(history, first), wording.key(history, first)
     writes = [int(row) for row in table.row[[older, newer]] if row >= 0]
+    seen = first_sight(history, then)
     told, asked = wording.name(history, first), wording.name(history, then)
     return Proof(
         claim=f"Node {where} answered {wording.answer(history, first)} of {key} and "
@@ -88,12 +90,11 @@ def step_proof(history: History, contract: Contract, first: int, then: int) -> P
         f"{wording.answer(history, then)}{_since(history, older, newer)}.",
         argument=(
             *(wording.wrote(history, row) for row in writes),
-            wording.read(history, first),
-            wording.read(history, then),
+            *(wording.read(history, read) for read in dict.fromkeys((*seen, first, then))),
             f"{told} had returned before {asked} was called, so by then the node had {wording.place(history, newer)}.",
             f"However, {asked} {wording.older(history, then, older)}: a contradiction, unless the node went backwards.",
         ),
-        rows=(first, then, *writes),
+        rows=(first, then, *writes, *seen),
         key=key,
         nodes=(where,),
     )
@@ -112,27 +113,10 @@ class _StepsBack:
 
     def __call__(self, history: History) -> Steps:
         table, meant = history.derive(versions), history.derive(self.by)
-        needs = outdated(history, meant)
-        rows = np.flatnonzero((history.function == Function.READ) & (meant != UNKNOWN) & (history.epoch >= 0))
+        needs = outdated(history, meant.in_order)
+        rows = np.flatnonzero((history.function == Function.READ) & (meant.in_order != UNKNOWN) & (history.epoch >= 0))
         epochs = int(history.epoch.max(initial=0)) + 1
         group = (history.key[rows].astype(np.int64) * len(history.nodes) + history.node[rows]) * epochs + history.epoch[rows]
         then, first = broken_floors(group, table.place[rows], needs[rows], history.call_ns[rows], history.return_ns[rows])
         first, then = rows[first], rows[then]
-        return Steps(first, then, written_late(history, meant)[then])
-
-
-def written_late(history: History, meant: Column) -> Column:
-    """Per row, whether what a read found (at places ``meant``) can be the late effect of a write that was never answered.
-
-    A value can, if its own write was not answered; nothing can, if some unanswered delete was called before the read returned.
-    """
-    table = history.derive(versions)
-    unanswered = np.append(history.status == Status.INFO, False)  # the last one is for version 0, whose row is -1
-    late = (meant != UNKNOWN) & unanswered[table.row][meant] if len(table) else np.zeros(len(history), bool)
-    deletes = (history.function == Function.DELETE) & (history.status == Status.INFO)
-    if deletes.any():
-        earliest = np.full(len(history.keys), NEVER)
-        np.minimum.at(earliest, history.key[deletes], history.call_ns[deletes])
-        late |= (history.seen != Seen.HIT) & (earliest[history.key] <= history.return_ns)
-    of_reads: Column = late & (history.function == Function.READ)
-    return of_reads
+        return Steps(first, then, late=meant.newest[then] >= table.place[first])

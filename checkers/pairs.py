@@ -80,7 +80,7 @@ def _at_node(table: Versions, found: Reads, rows: Column) -> tuple[Column, Colum
     # Times that stand for "not" just beyond all others, because running extremes are cheapest in a narrow range.
     early, late = int(call.min()) - 1, int(returned.max()) + 1
     first_return = np.full(len(table), late)
-    np.minimum.at(first_return, place, returned)
+    np.minimum.at(first_return, found.shown[rows], returned)
     last_call = np.full(len(table), early)
     np.maximum.at(last_call, place, call)
 

@@ -7,7 +7,8 @@ as in ``checkers.versions``, and newer than the version that the read found:
 
 ==============  =========================================================================================================
 lo_ns           max(0, call - the earliest sup of a newer version): it was certainly stale for so long when it was called
-hi_ns           max(0, return - the earliest i of a newer version): it can have been stale for no longer when it returned
+hi_ns           max(0, return - the earliest i of a newer version): it can have been stale for no longer when it returned, late
+                effects of unanswered writes apart
 newest          place of the newest version that was superseding older ones at the call; the read is fresh if it is not newer
 lag             how many newer versions were superseding at the call: k of DEFINITIONS §1.1
 ==============  =========================================================================================================
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from checkers.scans import greatest_so_far
-from checkers.versions import ALWAYS, UNKNOWN, Versions, newest_meant, versions
+from checkers.versions import ALWAYS, UNKNOWN, Versions, meant_in_order, newest_meant, versions
 from harness.history import NEVER, Column, Function, History
 from harness.plan import Contract, TimeToLive
 
@@ -33,12 +34,14 @@ class Reads:
 
     Attributes:
         row: row of the history.
-        place: the version found, a row of ``Versions``.
+        place: the newest version it can have meant, a row of ``Versions``: only what is newer than that makes it stale.
+        shown: the version that it found, taking every write to have been in time: only that can make it fresh.
         node, call_ns, return_ns: copies of the history's columns.
     """
 
     row: Column
     place: Column
+    shown: Column
     node: Column
     call_ns: Column
     return_ns: Column
@@ -66,11 +69,11 @@ class _Reading:
     def __call__(self, history: History) -> Reads:
         table = history.derive(versions)
         contract = Contract.model_construct(misses=self.misses, ttl=self.ttl)
-        place = newest_meant(history, contract)
+        place, shown = newest_meant(history, contract), meant_in_order(history, contract)
         row = np.flatnonzero((place != UNKNOWN) & (history.function == Function.READ))
-        place, call, returned = place[row], history.call_ns[row], history.return_ns[row]
+        place, shown, call, returned = place[row], shown[row], history.call_ns[row], history.return_ns[row]
         lo = np.maximum(call - table.newer_sup_ns[place], 0)
-        hi = np.maximum(returned - table.newer_call_ns[place], 0)
+        hi = np.maximum(returned - table.newer_call_ns[shown], 0)
         stale = np.flatnonzero(lo)
         newest = place.copy()
         newest[stale] = _newest(table, place[stale], call[stale])
@@ -78,7 +81,7 @@ class _Reading:
         lag[stale] = _lag(table, place[stale], newest[stale], call[stale])
         ahead = np.flatnonzero(table.sup_ns[newest] >= call)
         newest[ahead] = _newest_before(table, newest[ahead], call[ahead])
-        return Reads(row, place, history.node[row], call, returned, lo, hi, newest, lag)
+        return Reads(row, place, shown, history.node[row], call, returned, lo, hi, newest, lag)
 
 
 def _newest(table: Versions, place: Column, call: Column) -> Column:

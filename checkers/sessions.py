@@ -17,9 +17,9 @@ How far a broken pair reaches is its scope, the narrowest that fits: ``sticky`` 
 ``same-node`` if A and B asked one node, else ``cross-node``. A promise for ``same-node`` is broken by ``sticky`` findings, too,
 and one for ``any-node`` by all three. Each offending operation counts once per guarantee, in the narrowest scope that it breaks.
 
-A write that was never answered imposes nothing as A, and a read of its version is no offence: it may have taken effect late (see
-``late-write``). A read that goes backwards at its own node is no witness against the order of writes: it is a ``node-regress``.
-A read that found nothing is judged as ``checkers.versions.newest_meant`` says, and imposes nothing.
+A write that was never answered imposes nothing as A, and a read of its version is no offence where it may have taken effect late
+(see ``late-write``). A read that goes backwards at its own node is no witness against the order of writes: it is a ``node-
+regress``. A read that found nothing is judged as ``checkers.versions.newest_meant`` says, and imposes nothing.
 
 Cost: O(n) per guarantee while nothing is suspicious; O(s * (n + w log w)) for s (node, epoch) pairs with suspicious reads.
 Blind spots: the order of writes is seen only through one node in one epoch; across nodes it is causal consistency, not judged
@@ -36,10 +36,10 @@ import numpy as np
 
 from checkers import wording
 from checkers.base import Proof, findings, phases_at
-from checkers.node_regress import steps_back, written_late
+from checkers.node_regress import steps_back
 from checkers.observers import overtaken
 from checkers.scans import broken_floors, stable_order
-from checkers.versions import UNKNOWN, newest_meant, outdated, versions
+from checkers.versions import UNKNOWN, first_sight, meant_in_order, newest_meant, outdated, versions
 from harness.history import Column, Function, History, Status
 from harness.plan import Contract
 from harness.results import Finding, Result, Severity
@@ -84,7 +84,7 @@ def check(history: History, contract: Contract) -> Result:
     read, ok = history.function == Function.READ, history.status == Status.OK
     seen = np.where(read, table.place, UNKNOWN)
     wrote = np.where(~read & ok, table.place, UNKNOWN)
-    judged = outdated(history, np.where(read & ~written_late(history, meant), meant, UNKNOWN))
+    judged = outdated(history, np.where(read, meant, UNKNOWN))
     misplaced = outdated(history, wrote)
     steady = judged.copy()
     steady[steps_back(history, contract).then] = UNKNOWN
@@ -162,7 +162,7 @@ def _join(left: Offences, right: Offences) -> Offences:
 
 def _findings(history: History, contract: Contract, name: str, scope: str, offences: Offences) -> tuple[Finding, ...]:
     table = history.derive(versions)
-    meant = newest_meant(history, contract)
+    meant = meant_in_order(history, contract)
     return findings(
         history,
         name,
@@ -189,6 +189,7 @@ def _proof(history: History, meant: Column, name: str, offence: Offences) -> Pro
         *(row for row in (later, shown) if row != offender),
         int(table.row[reached]),
         int(table.row[older]),
+        *(first_sight(history, offender) if history.function[offender] == Function.READ else ()),
     ]
     story = [_told(history, row) for row in sorted({row for row in rows if row >= 0})]
     order = f"{a} had returned {wording.lapse(history.return_ns[earlier], history.call_ns[later])} before {b} was called"

@@ -50,7 +50,7 @@ from checkers.reads import Reads, reads, superseding
 from checkers.samples import Sample, pooled, samples
 from checkers.stalls import awake_ns
 from checkers.statistics import isotonic
-from checkers.versions import versions
+from checkers.versions import first_sight, versions
 from harness.durations import format_duration
 from harness.history import NEVER, Column, History
 from harness.plan import Adequacy, Contract
@@ -94,7 +94,7 @@ def ages(history: History, found: Reads) -> tuple[Column, Column]:
     if not history.stalls:
         return found.lo_ns, found.hi_ns
     table = history.derive(versions)
-    sup, called = table.newer_sup_ns[found.place], table.newer_call_ns[found.place]
+    sup, called = table.newer_sup_ns[found.place], table.newer_call_ns[found.shown]
     lo = awake_ns(history, found.call_ns) - awake_ns(history, sup)
     hi = awake_ns(history, found.return_ns) - awake_ns(history, called)
     return np.where(found.lo_ns > 0, np.maximum(lo, 0), 0), np.where(found.hi_ns > 0, np.maximum(hi, 0), 0)
@@ -150,9 +150,10 @@ def _proof(history: History, found: Reads, at: int, allowed: str, lo: int) -> Pr
     table = history.derive(versions)
     row, place = int(found.row[at]), int(found.place[at])
     newest = superseding(table, place)
-    older_write, newer_write = int(table.row[place]), int(table.row[newest])
+    older_write, newer_write = int(table.row[found.shown[at]]), int(table.row[newest])
     witnesses = np.flatnonzero((found.place >= newest) & (found.place < table.first[table.key[place] + 1]))
     fresh = int(found.row[witnesses[np.argmin(found.return_ns[witnesses])]]) if len(witnesses) else -1
+    seen = first_sight(history, row)
     known = "acknowledged" if table.ack_ns[newest] < NEVER else "seen"
     name, newer_name = wording.name(history, row), wording.name(history, newer_write)
     return Proof(
@@ -160,11 +161,11 @@ def _proof(history: History, found: Reads, at: int, allowed: str, lo: int) -> Pr
         f"{format_duration(lo)} after {wording.place(history, newest)} had been {known}; {allowed}.",
         argument=(
             *(wording.wrote(history, write) for write in (older_write, newer_write) if write >= 0),
-            *([wording.read(history, fresh)] if fresh >= 0 else []),
+            *(wording.read(history, read) for read in dict.fromkeys((*seen, fresh)) if read >= 0),
             wording.read(history, row),
             f"However, {newer_name} had been {known} {format_duration(lo)} before {name} was called: {allowed}.",
         ),
-        rows=(row, newer_write, fresh, older_write),
+        rows=(row, newer_write, fresh, older_write, *seen),
         key=wording.key(history, row),
         nodes=(wording.node(history, row),),
     )

@@ -16,7 +16,8 @@ newer_sup_ns          the earliest sup of any newer version of the key
 newer_known_ns        the earliest f of any newer version of the key
 ===================  ==================================================================================================
 
-A write that certainly failed is no version. An ``info`` write is one, but supersedes nothing before it was seen. Where several
+A write that certainly failed is no version. An ``info`` write is one, but supersedes nothing before it was seen, and may take
+effect late: after every version that was called by the time it was seen (``overwrites``), however much newer. Where several
 writes carry one version (a forked history, see ``checkers.integrity``) the place has the earliest of their times.
 
 Cost: O(n + w log w) for n operations and w writes.
@@ -47,6 +48,7 @@ class Versions:
         row: the history row of the version's write (of the first acknowledged, else of the first called); -1 for version 0.
         key, version: what the place stands for.
         call_ns, ack_ns, known_ns, sup_ns, newer_call_ns, newer_sup_ns, newer_known_ns: see the module.
+        overwrites: the newest place that the version may have replaced: its own, unless its write was never answered.
         delete: whether the version is a delete.
         first: the place of each key's version 0; one entry more than keys. A key's places are ``first[key]`` up to
             ``first[key + 1]`` exclusive; none for a key without order.
@@ -64,6 +66,7 @@ class Versions:
     newer_call_ns: Column
     newer_sup_ns: Column
     newer_known_ns: Column
+    overwrites: Column
     delete: Column
     first: Column
     place: Column
@@ -104,6 +107,10 @@ def versions(history: History) -> Versions:
     found = np.flatnonzero((place != UNKNOWN) & ~wrote)
     np.minimum.at(known, place[found], history.return_ns[found])
     sup = np.where(acknowledged, ack, known)
+    newer_call = _earliest_newer(call, first)
+    overwrites = np.arange(len(row))
+    for late in np.flatnonzero(~acknowledged & (known < NEVER)):
+        overwrites[late] += np.searchsorted(newer_call[late : first[key[late] + 1]], known[late], side="right")
     return Versions(
         row=row,
         key=key,
@@ -112,9 +119,10 @@ def versions(history: History) -> Versions:
         ack_ns=ack,
         known_ns=known,
         sup_ns=sup,
-        newer_call_ns=_earliest_newer(call, first),
+        newer_call_ns=newer_call,
         newer_sup_ns=_earliest_newer(sup, first),
         newer_known_ns=_earliest_newer(known, first),
+        overwrites=overwrites,
         delete=(row >= 0) & ((history.function[row] == Function.DELETE) if len(history) else False),
         first=first,
         place=place,
@@ -123,16 +131,30 @@ def versions(history: History) -> Versions:
 
 
 def newest_meant(history: History, contract: Contract) -> Column:
-    """Per row, the place of the newest version that a read can have meant; ``UNKNOWN`` where it says nothing.
+    """Per row, the place of the newest version up to which a read can have been in order; ``UNKNOWN`` where it says nothing.
 
-    For a read that found a value this is its place. One that found none is given the benefit of the doubt: it counts as the
-    newest delete that was called before its return, or as the newest version that may have expired by then, or else as version 0.
-    A miss (no value, and no statement that there is none) counts so only if the contract does not allow misses.
+    For a read that found a value this is the value's place, or the newest that an unanswered write may have replaced. One that
+    found none is given the benefit of the doubt: it counts as the newest delete that was called before its return, as the newest
+    version that may have expired or been deleted late by then, or else as version 0. A miss (no value, and no statement that
+    there is none) counts so only if the contract does not allow misses.
 
     What found nothing may as well have meant something older. So an absence can be judged, but never judges: take the versions
     that *were* seen from ``Versions.place``.
     """
-    return history.derive(Meant.by(contract))
+    return history.derive(Meant.by(contract)).newest
+
+
+def meant_in_order(history: History, contract: Contract) -> Column:
+    """As ``newest_meant``, but taking every write to have been in time: an unanswered one never replaces a newer version."""
+    return history.derive(Meant.by(contract)).in_order
+
+
+@dataclass(frozen=True, slots=True)
+class Meanings:
+    """What each row's read can have meant: see ``meant_in_order`` and ``newest_meant``."""
+
+    in_order: Column
+    newest: Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,33 +175,55 @@ class Meant:
         ttl = contract.ttl
         return cls(contract.misses != "allowed", None if ttl is None else max(0, ttl.max - ttl.grace))
 
-    def __call__(self, history: History) -> Column:
-        """The newest meant place of every row."""
+    def __call__(self, history: History) -> Meanings:
+        """The meanings of every row."""
         table = history.derive(versions)
         absent = history.seen == Seen.ABSENT
         if self.misses:
             absent |= history.seen == Seen.MISS
         rows = np.flatnonzero(absent & (history.status == Status.OK) & history.ordered[history.key])
+        found = (table.place != UNKNOWN) & (history.function == Function.READ)
+        in_order, newest = table.place, table.place.copy()
+        newest[found] = table.overwrites[table.place[found]]
         if len(rows) == 0:
-            return table.place
+            return Meanings(in_order, newest)
         # When a version can first have been gone: from its call if it is a delete, else when its time to live may be over.
         gone_ns = np.where(table.delete, table.call_ns, NEVER)
         if self.lasts_ns is not None:
             gone_ns = np.minimum(gone_ns, table.call_ns + self.lasts_ns)
-        gone_ns = np.where(table.row >= 0, gone_ns, ALWAYS)
-        can_go = np.flatnonzero(gone_ns < NEVER)
-        # A delete called at the very return counts as before it.
-        newest = greatest_until(
-            table.key[can_go],
-            gone_ns[can_go],
-            can_go,
-            history.key[rows].astype(np.int64),
-            history.return_ns[rows],
-            strictly=False,
-        )
-        place = table.place.copy()
-        place[rows] = can_go[newest]
-        return place
+        gone_ns[table.row < 0] = ALWAYS
+        # ... or else when a delete that was never answered struck it late.
+        late = (history.function == Function.DELETE) & (history.status == Status.INFO)
+        late_ns = np.full(len(history.keys), NEVER)
+        np.minimum.at(late_ns, history.key[late], history.call_ns[late])
+        gone_late_ns = np.minimum(gone_ns, np.maximum(table.call_ns, late_ns[table.key]))
+        in_order = in_order.copy()
+        in_order[rows] = _newest_gone(history, rows, gone_ns)
+        newest[rows] = _newest_gone(history, rows, gone_late_ns) if late.any() else in_order[rows]
+        return Meanings(in_order, newest)
+
+
+def _newest_gone(history: History, rows: Column, gone_ns: Column) -> Column:
+    """For each of the ``rows`` the newest place of its key that can have been gone when it returned."""
+    table = history.derive(versions)
+    can_go = np.flatnonzero(gone_ns < NEVER)
+    # A delete called at the very return counts as before it.
+    at = greatest_until(
+        table.key[can_go], gone_ns[can_go], can_go, history.key[rows].astype(np.int64), history.return_ns[rows], strictly=False
+    )
+    return can_go[at]
+
+
+def first_sight(history: History, row: int) -> tuple[int, ...]:
+    """What shows that the value which the read ``row`` found was in effect early: nothing but its write's answer, if it has one,
+    else the row of the first read that found it; without that read, the write may have taken effect late.
+    """
+    table = history.derive(versions)
+    place = table.place[row]
+    if place == UNKNOWN or table.row[place] < 0 or table.ack_ns[place] < NEVER:
+        return ()
+    found = np.flatnonzero((table.place == place) & (history.function == Function.READ))
+    return (int(found[np.argmin(history.return_ns[found])]),)
 
 
 def outdated(history: History, place: Column) -> Column:

@@ -142,13 +142,18 @@ class Reading:
                 gone.append(w.sent)
         return max(gone)
 
-    def late(self, r: Op) -> bool:
-        """Whether what a read found can be the late effect of an unanswered write."""
-        unanswered = [w for w in self.writes if w.key == r.key and w.status == Status.INFO]
-        if r.seen != Seen.HIT and any(w.function == Function.DELETE and w.call <= r.ret for w in unanswered):
-            return True
+    def newest(self, r: Op) -> int | None:
+        """As ``meant``, but unanswered writes may take effect late: until they were seen, or what they explain returned."""
         version = self.meant(r)
-        return version not in (None, 0) and not any(w.acked for w in self.of(r.key, version or 0))
+        if version is None:
+            return None
+        until = -1
+        if r.seen == Seen.HIT and version and not any(w.acked for w in self.of(r.key, version)):
+            until = self.known(r.key, version)
+        deletes = [w for w in self.writes if (w.key, w.function, w.status) == (r.key, Function.DELETE, Status.INFO)]
+        if r.seen != Seen.HIT and any(w.call <= r.ret for w in deletes):
+            until = r.ret
+        return max([version, *(w.sent for w in self.writes if w.key == r.key and w.call <= until)])
 
     def ack(self, key: int, version: int) -> int:
         """When a version was acknowledged."""

@@ -33,14 +33,14 @@ def late(h: History, contract: Contract) -> dict[str, list[int]]:
 def test_pairs_agree_with_the_definition(h: History, contract: Contract) -> None:
     """What each node had of each acknowledged write and when, read one pair at a time."""
     reading, found = Reading(h, contract), pairs(h, contract)
-    judged = [(r, reading.meant(r)) for r in reading.reads if reading.meant(r) is not None]
+    judged = [(r, reading.newest(r)) for r in reading.reads if reading.newest(r) is not None]
     acked = sorted({(w.key, w.sent) for w in reading.writes if w.acked})
     expected = {}
     for (key, version), node in product(acked, sorted({r.node for r, _ in judged})):
         here = [(r, v) for r, v in judged if (r.key, r.node) == (key, node) and v is not None]
         expected[key, version, node] = (
             reading.ack(key, version),
-            min((r.ret for r, v in here if v >= version), default=NEVER),
+            min((r.ret for r, _ in here if (reading.meant(r) or 0) >= version), default=NEVER),
             max((r.call for r, v in here if v < version), default=-NEVER),
             max((r.call for r, _ in here), default=-NEVER),
         )

@@ -100,7 +100,7 @@ def test_times_agree_with_the_definition(h: History, contract: Contract) -> None
     if h.settled_ns is None:
         return
     reading, expected = Reading(h, contract), {}
-    judged = [(r, v) for r in reading.reads if (v := reading.meant(r)) is not None and r.call >= h.settled_ns]
+    judged = [(r, v) for r in reading.reads if (v := reading.newest(r)) is not None and r.call >= h.settled_ns]
     for key, node in {(r.key, r.node) for r, _ in judged}:
         here = [(r, v) for r, v in judged if (r.key, r.node) == (key, node)]
         stale = [

@@ -100,6 +100,7 @@ def test_findings_are_told_apart_by_phase() -> None:
 def test_findings_are_what_the_definitions_say(h: History, contract: Contract) -> None:
     """The count of every anomaly equals that of a plain reading of its rule, one operation at a time."""
     reading = Reading(h, contract)
+    steps = list(reading.steps_back())
     writes = [o for o in reading.ops if o.write]
     expected: Counter[str] = Counter()
     for r in reading.reads:
@@ -117,8 +118,8 @@ def test_findings_are_what_the_definitions_say(h: History, contract: Contract) -
             expected["dirty-read"] += 1
         else:
             expected["future-read"] += r.ret < min(w.call for w in mine)
-    backwards = {then for _, then in reading.steps_back()}
-    expected["late-write"] = sum(reading.late(then) for then in backwards)
+    backwards = {then: max(reading.found(a) or 0 for a, b in steps if b is then) for _, then in steps}
+    expected["late-write"] = sum((reading.newest(then) or 0) >= highest for then, highest in backwards.items())
     expected["split-brain"] = len({(w.key, w.sent) for w in reading.writes if forked(reading, w)})
     assert Counter({f.name: f.count for f in check(h, contract).findings}) == +expected
 

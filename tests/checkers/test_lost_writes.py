@@ -151,7 +151,7 @@ def gone(reading: Reading) -> set[tuple[int, int]]:
         end = max((w.ret for w in acked(reading, key).values()), default=-1)
         last = {r.node: r for r in reading.reads if r.key == key and settled is not None and r.call >= settled and r.call > end}
         last = {node: r for node, r in last.items() if reading.meant(r) is not None}
-        if not last or any(reading.late(r) for r in last.values()):
+        if not last or any(reading.newest(r) != reading.meant(r) for r in last.values()):
             continue
         left = max(reading.meant(r) or 0 for r in last.values())
         missing = {version: w for version, w in acked(reading, key).items() if version > left}
@@ -165,9 +165,9 @@ def rolled_back(reading: Reading) -> set[tuple[int, int]]:
     lost: set[tuple[int, int]] = set()
     shown: set[tuple[int, int]] = set()
     for r in reading.reads:
-        meant, versions = reading.meant(r), acked(reading, r.key)
+        meant, versions = reading.newest(r), acked(reading, r.key)
         called = {w.sent for w in reading.writes if w.key == r.key and w.call <= r.ret}
-        if meant is None or reading.late(r) or r.epoch < 0 or not called or {w.node for w in versions.values()} != {r.node}:
+        if meant is None or r.epoch < 0 or not called or {w.node for w in versions.values()} != {r.node}:
             continue
 
         def again(version: int, r: Op = r) -> bool:

@@ -107,7 +107,7 @@ def reach(reading: Reading, earlier: Op, later: Op) -> int:
 def offences(reading: Reading) -> Iterator[tuple[str, Op, Op, Op]]:
     """Every broken guarantee with its A, its B and the operation that offends."""
     backwards = {then.row for _, then in reading.steps_back()}
-    judged = [r for r in reading.reads if reading.meant(r) is not None and not reading.late(r)]
+    judged = [r for r in reading.reads if reading.newest(r) is not None]
     acked = [w for w in reading.writes if w.acked]
     deeds = [
         ("monotonic-reads", "writes-follow-reads", a, reading.found(a)) for a in reading.reads if reading.found(a) is not None
@@ -117,7 +117,7 @@ def offences(reading: Reading) -> Iterator[tuple[str, Op, Op, Op]]:
         assert version is not None
         after = [o for o in reading.ops if o.session == a.session and a.ret < o.call]
         for b in after:
-            if b in judged and b.key == a.key and (reading.meant(b) or 0) < version:
+            if b in judged and b.key == a.key and (reading.newest(b) or 0) < version:
                 yield of_reads, a, b, b
             if b in acked and b.key == a.key and b.sent < version:
                 yield of_writes, a, b, b
@@ -128,5 +128,5 @@ def offences(reading: Reading) -> Iterator[tuple[str, Op, Op, Op]]:
                     continue
                 for missed in judged:
                     at = (missed.node, missed.epoch) == (shown.node, shown.epoch) and shown.ret < missed.call
-                    if at and missed.key == a.key and (reading.meant(missed) or 0) < version and missed.row not in backwards:
+                    if at and missed.key == a.key and (reading.newest(missed) or 0) < version and missed.row not in backwards:
                         yield of_writes, a, b, missed

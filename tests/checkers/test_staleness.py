@@ -117,12 +117,12 @@ def test_reads_agree_with_the_definition(h: History, contract: Contract) -> None
     reading, table = Reading(h, contract), reads(h, contract)
     expected = {}
     for r in reading.reads:
-        version = reading.meant(r)
-        if version is None:
+        version, shown = reading.newest(r), reading.meant(r)
+        if version is None or shown is None:
             continue
         newer = {w.sent for w in reading.writes if w.key == r.key and w.sent > version}
         sups = [reading.sup(r.key, v) for v in newer]
-        calls = [min(w.call for w in reading.of(r.key, v)) for v in newer]
+        calls = [w.call for w in reading.writes if w.key == r.key and w.sent > shown]
         lo = max(0, r.call - min(sups, default=NEVER))
         known = {w.sent for w in reading.writes if w.key == r.key and reading.sup(r.key, w.sent) < r.call}
         expected[r.row] = (lo, max(0, r.ret - min(calls, default=NEVER)), sum(s < r.call for s in sups), max(known, default=0))

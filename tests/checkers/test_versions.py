@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 
-from checkers.versions import ALWAYS, UNKNOWN, newest_meant, versions
+from checkers.versions import ALWAYS, UNKNOWN, meant_in_order, newest_meant, versions
 from harness.history import NEVER, Function, History
 from harness.plan import Contract, TimeToLive
 from tests.checkers.big import big_history
@@ -87,9 +87,10 @@ def test_the_table_is_what_the_definitions_say(h: History, contract: Contract) -
             assert table.ack_ns[at] == reading.ack(key, version)
             assert table.known_ns[at] == reading.known(key, version)
             assert table.sup_ns[at] == reading.sup(key, version)
-    meant = newest_meant(h, contract)
+    meant, newest = meant_in_order(h, contract), newest_meant(h, contract)
     for r in reading.reads:
-        for place, version in ((table.place[r.row], reading.found(r)), (meant[r.row], reading.meant(r))):
+        told = (table.place[r.row], reading.found(r)), (meant[r.row], reading.meant(r)), (newest[r.row], reading.newest(r))
+        for place, version in told:
             assert (None if place == UNKNOWN else table.version[place]) == version
             assert place == UNKNOWN or table.key[place] == r.key
 
