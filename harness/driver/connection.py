@@ -15,6 +15,9 @@ from harness.runtimes.base import Endpoint
 IDLE = -1
 """The op id of a client that has nothing in flight."""
 
+WAITING = -2
+"""The op id of a client whose operation waits for its connection to open: not called, and not in the journal yet."""
+
 
 class Client:
     """A session as the driver plays it.
@@ -24,8 +27,8 @@ class Client:
         session, process, workload: as in the history.
         connections: by node; None where there is none at the moment.
         operation: what the session wants next or has in flight.
-        op: id of the operation in flight, or ``IDLE``.
-        call_ns: when that one was sent, or began to wait for its connection.
+        op: id of the operation in flight, ``IDLE`` or ``WAITING``.
+        call_ns: when that one was sent, or began to wait.
     """
 
     __slots__ = ("call_ns", "connections", "op", "operation", "process", "session", "steps", "workload")

@@ -19,28 +19,33 @@ _GARBAGE: Found = (Seen.GARBAGE, -1, -1, -1)
 class Keys:
     """A worker's ``Keyspace``. Lists are by key index.
 
+    Every name begins with the run's token. So two runs on one server share no key, and a value without it, such as one that an
+    earlier run left behind, was not written in this run.
+
     Attributes:
         names: names as bytes.
         reads: the request that reads the key.
         acknowledged: the highest acknowledged version; 0 for none and where versions have no order.
     """
 
-    def __init__(self, codec: Codec, journal: Journal) -> None:
+    def __init__(self, codec: Codec, journal: Journal, token: str) -> None:
         self.names: list[bytes] = []
         self.reads: list[bytes] = []
         self.acknowledged: list[int] = []
         self._codec = codec
         self._journal = journal
+        self._token = token
         self._indices: dict[bytes, int] = {}
         self._own: dict[int, bool] = {}
         self._known: dict[bytes, Found] = {}
 
     def add(self, name: str, *, ordered: bool = True) -> int:
         """The index of a new key, whose name is in the journal when this returns."""
-        if not name or "|" in name or self._indices.get(name.encode()) in self._own:
+        full = f"{self._token}:{name}"
+        if not name or "|" in name or self._indices.get(full.encode()) in self._own:
             raise ValueError(f"{name!r} cannot name a new key: names are unique, not empty and without '|'")
-        self._journal.note(key=name, ordered=ordered)
-        index = self._append(name.encode())
+        self._journal.note(key=full, ordered=ordered)
+        index = self._append(full.encode())
         self._own[index] = ordered
         return index
 
@@ -73,7 +78,7 @@ class Keys:
 
     def _foreign(self, name: bytes) -> int | None:
         """The index of a key that is not ours: another worker's, or nobody's, which only the reader of all journals can tell."""
-        if len(self.names) - len(self._own) >= _MAX_FOREIGN:
+        if len(self.names) - len(self._own) >= _MAX_FOREIGN or not name.startswith(self._token.encode() + b":"):
             return None
         try:
             text = name.decode()

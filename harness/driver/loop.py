@@ -1,4 +1,4 @@
-"""The event loop of one worker: one thread, one epoll, every time taken at the socket.
+"""The loop of one worker: one thread that plays sessions, every time taken at the socket.
 
 Each turn, in this order:
 
@@ -9,7 +9,8 @@ Each turn, in this order:
 5. invoke what is due: stamp, journal, send.
 
 So completions are polled strictly before new invocations, which keeps operations that did not overlap from looking as if they
-had. A turn that took much longer than it asked for is a stall of the harness itself, and is recorded as one.
+had. A turn that took much longer than it asked for is a stall of the harness itself, and is recorded as one; nor does a stall
+make time-outs: an answer that came meanwhile is received before its time is called.
 
 What an operation's end does to its session:
 
@@ -21,20 +22,22 @@ time-out after sending               ``info``             goes on as a new proce
                                                           must never be taken for another operation's
 connection lost after sending        ``info``             goes on as a new process, on a new connection
 ===================================  ===================  =========================================================
+
+An operation that has to wait for its connection is due at once and called when it is sent. The journal hears of it then, or when
+it turns out that it cannot be sent.
 """
 
 from __future__ import annotations
 
-import errno
-import select
 import time
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 
 from harness.clients import CodecFactory, ProtocolBreach, Reply
 from harness.clients.values import encode_value
-from harness.driver.connection import IDLE, Client, Connection, error_text
+from harness.driver.connection import IDLE, WAITING, Client, Connection, error_text
 from harness.driver.keys import Keys
+from harness.driver.sockets import Sockets
 from harness.history import NEVER, Function, Seen, Status
 from harness.journal import Journal
 from harness.operations import Outcome
@@ -45,7 +48,6 @@ STALL_NS = 20_000_000
 FAIL_PAUSE_NS = 10_000_000
 """How long a session rests after a ``fail``: a refused connection answers in microseconds, and would be asked again at once."""
 
-RECEIVE_BYTES = 16_384
 MAX_CONNECTING = 64
 MAX_ODDITIES = 20
 
@@ -73,17 +75,13 @@ class Loop:
         keys: Keys,
         processes: Iterable[int],
     ) -> None:
-        self._codec = codec
-        self._endpoints = endpoints
         self._timeout_ns = timeout_ns
         self._origin_ns = origin_ns
         self._journal = journal
         self._keys = keys
         self._processes = iter(processes)
         self._encode = codec().request
-        self._epoll = select.epoll()
-        self._connections: dict[int, Connection] = {}
-        self._watched: dict[int, Callable[[], None]] = {}
+        self._sockets = Sockets(codec, endpoints, origin_ns)
         self._clients: list[Client] = []
         self._later: list[tuple[int, int, Client]] = []
         self._ready: list[Client] = []
@@ -98,8 +96,7 @@ class Loop:
 
     def watch(self, fd: int, readable: Callable[[], None]) -> None:
         """Call ``readable`` whenever ``fd`` has something to read."""
-        self._watched[fd] = readable
-        self._epoll.register(fd, select.EPOLLIN)
+        self._sockets.watch(fd, readable)
 
     def stop(self) -> None:
         """Invoke nothing more; ``run`` returns once everything in flight has ended."""
@@ -113,11 +110,11 @@ class Loop:
         while (wanted or opening) and self.now_ns() < end_ns and not self._stopping:
             while wanted and len(opening) < MAX_CONNECTING:
                 try:
-                    opening.append(self._connect(*wanted.pop()))
+                    opening.append(self._sockets.connect(*wanted.pop()))
                 except OSError:
                     continue
             self._turn(TICK_NS)
-            opening = [each for each in opening if self._connections.get(each.fd) is each and not each.open]
+            opening = [each for each in opening if each.client.connections[each.node] is each and not each.open]
 
     def run(self, clients: list[Client], begin_ns: int, end_ns: int) -> int:
         """Play ``clients`` from ``begin_ns`` until ``end_ns``, ``stop`` or the end of all sessions; when the last one ended."""
@@ -137,11 +134,9 @@ class Loop:
             self._turn(min(left_ns, TICK_NS))
         self._stopping = True
         self._later.clear()
+        self._ready.clear()
         while self._in_flight():
             self._turn(TICK_NS)
-        # What the last answers made ready or due is not played any more.
-        self._later.clear()
-        self._ready.clear()
         for client in clients:
             client.steps.close()
         self._journal.count(*self._ended)
@@ -152,64 +147,37 @@ class Loop:
         for client in clients:
             for connection in client.connections:
                 if connection is not None:
-                    self._drop(connection)
+                    self._sockets.drop(connection)
 
     def _in_flight(self) -> bool:
         return any(client.op != IDLE for client in self._clients)
 
     def _turn(self, wait_ns: int) -> None:
         """One turn of the loop; see the module."""
-        clock, origin_ns, connections = time.monotonic_ns, self._origin_ns, self._connections
-        for_timer = False
-        if self._later:
-            until_due_ns = self._later[0][0] - (clock() - origin_ns)
-            if until_due_ns < wait_ns:
-                for_timer, wait_ns = True, until_due_ns
-        if self._ready or wait_ns <= 0:
+        punctual = False
+        if self._ready:
             wait_ns = 0
-            events = self._epoll.poll(0)
-        elif not for_timer:
-            events = self._epoll.poll(wait_ns / 1e9)
-        else:
-            # epoll waits whole milliseconds; select on the epoll waits to the microsecond.
-            events = self._epoll.poll(0) if select.select((self._epoll,), (), (), wait_ns / 1e9)[0] else []
-
-        woke_ns = clock() - origin_ns
-        arrived: list[tuple[Connection, bytes, int]] = []
-        lost: list[tuple[Connection, str, int]] = []
-        opened: list[Connection] = []
-        for fd, _ in events:
-            connection = connections.get(fd)
-            if connection is None:
-                self._watched[fd]()
-            elif connection.open:
-                try:
-                    data = connection.recv(RECEIVE_BYTES)
-                except BlockingIOError:
-                    self._flush(connection)
-                except OSError as error:
-                    lost.append((connection, error_text(error.errno), clock() - origin_ns))
-                else:
-                    arrived.append((connection, data, clock() - origin_ns))
-            else:
-                opened.append(connection)
-
-        for connection, data, at_ns in arrived:
+        elif self._later:
+            until_due_ns = self._later[0][0] - self.now_ns()
+            if until_due_ns < wait_ns:
+                punctual, wait_ns = True, max(0, until_due_ns)
+        woke_ns, answers, lost, opened = self._sockets.receive(wait_ns, punctual=punctual)
+        for connection, data, at_ns in answers:
             self._answer(connection, data, at_ns)
         for connection, reason, at_ns in lost:
             self._lose(connection, reason, at_ns)
         for connection in opened:
             self._opened(connection)
 
+        if woke_ns >= self._tick_ns:
+            self._tick(woke_ns)
         if self._clients and woke_ns - self._turn_ns > wait_ns + STALL_NS:
             self._journal.note(stall=(self._turn_ns, woke_ns))
         self._turn_ns = woke_ns
-        if woke_ns >= self._tick_ns:
-            self._tick(woke_ns)
 
         ready = self._ready
         if self._later:
-            now_ns = clock() - origin_ns
+            now_ns = self.now_ns()
             while self._later and self._later[0][0] <= now_ns:
                 ready.append(heappop(self._later)[2])
         if not self._stopping:
@@ -218,23 +186,36 @@ class Loop:
             ready.clear()
 
     def _invoke(self, client: Client) -> None:
-        """Send what ``client`` wants next, or begin to open the connection it needs."""
-        function, key, node, version, due_ns, group = client.operation
+        """Send what ``client`` wants next, or see to the connection that it needs for that."""
+        node = client.operation[2]
         connection = client.connections[node]
-        call_ns = time.monotonic_ns() - self._origin_ns
-        client.call_ns = call_ns
+        if connection is not None and connection.open:
+            self._send(client, connection)
+            return
+        now_ns = self.now_ns()
+        client.op = WAITING
+        client.call_ns = now_ns
+        if not client.operation.due_ns:
+            # The wait for the connection is part of the response time.
+            client.operation = client.operation._replace(due_ns=now_ns)
+        if connection is None:
+            try:
+                self._sockets.connect(client, node)
+            except OSError as error:
+                self._refuse(client, now_ns, f"connect: {error_text(error.errno)}")
+
+    def _begin(self, client: Client) -> None:
+        """Journal the call that ``client`` makes at its ``call_ns``."""
+        function, key, node, version, due_ns, group = client.operation
+        call_ns = client.call_ns
         client.op = self._journal.begin(
             due_ns or call_ns, call_ns, version, group, client.session, client.process, key, node, client.workload, function
         )
-        if connection is None:
-            try:
-                self._connect(client, node)
-            except OSError as error:
-                self._end(client, self.now_ns(), Status.FAIL, f"connect: {error_text(error.errno)}")
-        elif connection.open:
-            self._send(client, connection)
 
     def _send(self, client: Client, connection: Connection) -> None:
+        """Call what ``client`` wants: stamp, journal, send."""
+        client.call_ns = time.monotonic_ns() - self._origin_ns
+        self._begin(client)
         function, key, _, version, _, _ = client.operation
         if function is Function.READ:
             request = self._keys.reads[key]
@@ -247,38 +228,19 @@ class Loop:
             sent = 0
         except OSError as error:
             # The kernel took nothing: whatever is wrong with the connection, this operation never left.
-            self._drop(connection)
+            self._sockets.drop(connection)
             self._end(client, self.now_ns(), Status.FAIL, f"not sent: {error_text(error.errno)}")
             return
         if sent < len(request):
-            connection.unsent = request[sent:]
-            self._epoll.modify(connection.fd, select.EPOLLIN | select.EPOLLOUT)
-
-    def _flush(self, connection: Connection) -> None:
-        """Send more of a request that the kernel did not take at once."""
-        if not connection.unsent:
-            return
-        try:
-            connection.unsent = connection.unsent[connection.send(connection.unsent) :]
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._lose(connection, error_text(error.errno), self.now_ns())
-            return
-        if not connection.unsent:
-            self._epoll.modify(connection.fd, select.EPOLLIN)
+            self._sockets.send_later(connection, request[sent:])
 
     def _answer(self, connection: Connection, data: bytes, at_ns: int) -> None:
         """Take in bytes from a server; if they make the answer whole, its session goes on."""
         client = connection.client
         operation = client.operation
         if client.op == IDLE or operation[2] != connection.node:
-            if data:
-                self._odd(client, connection.node, "unasked", data, at_ns)
-            self._drop(connection)
-            return
-        if not data:
-            self._lose(connection, "connection closed by the server", at_ns)
+            self._odd(client, connection.node, "unasked", data, at_ns)
+            self._sockets.drop(connection)
             return
         function = operation[0]
         try:
@@ -292,7 +254,7 @@ class Loop:
         if connection.unsent or not connection.codec.idle():
             # Answered before all was asked, or more than once: the next operation could not tell its own answer here.
             self._odd(client, connection.node, "out of step", data, at_ns)
-            self._drop(connection)
+            self._sockets.drop(connection)
         if reply.status is not Status.OK:
             self._end(client, at_ns, reply.status, reply.error)
             return
@@ -329,6 +291,8 @@ class Loop:
 
     def _resume(self, client: Client, outcome: Outcome, not_before_ns: int) -> None:
         """Hand ``outcome`` to the session and note when its next operation is due."""
+        if self._stopping:
+            return
         try:
             operation = client.steps.send(outcome)
         except StopIteration:
@@ -340,61 +304,48 @@ class Loop:
         else:
             self._ready.append(client)
 
-    def _connect(self, client: Client, node: int) -> Connection:
-        """Begin to open a connection; raises ``OSError`` where that is refused at once."""
-        connection = Connection(client, node, self._endpoints[node], self._codec())
-        code = connection.socket.connect_ex(self._endpoints[node])
-        if code not in (0, errno.EINPROGRESS):
-            connection.socket.close()
-            raise OSError(code, error_text(code))
-        self._epoll.register(connection.fd, select.EPOLLOUT)
-        self._connections[connection.fd] = connection
-        client.connections[node] = connection
-        return connection
-
     def _opened(self, connection: Connection) -> None:
         """An attempt to connect has ended, one way or the other."""
         client = connection.client
-        waiting = client.op != IDLE and client.operation.node == connection.node
-        refusal = connection.refusal()
-        if refusal:
-            self._drop(connection)
-            if waiting:
-                self._end(client, self.now_ns(), Status.FAIL, refusal)
+        refusal = self._sockets.establish(connection)
+        if client.op != WAITING or client.operation.node != connection.node:
             return
-        connection.open = True
-        self._epoll.modify(connection.fd, select.EPOLLIN)
-        if waiting:
-            client.call_ns = self.now_ns()
-            self._journal.restamp(client.op, client.operation.due_ns or client.call_ns, client.call_ns)
+        if refusal:
+            self._refuse(client, self.now_ns(), refusal)
+        elif self._stopping:
+            # Too late to call it.
+            client.op = IDLE
+        else:
             self._send(client, connection)
+
+    def _refuse(self, client: Client, at_ns: int, error: str) -> None:
+        """What waited for its connection in vain is ``fail``."""
+        self._begin(client)
+        self._end(client, at_ns, Status.FAIL, error)
 
     def _lose(self, connection: Connection, reason: str, at_ns: int) -> None:
         """A connection that was open is of no more use."""
         client = connection.client
-        self._drop(connection)
+        self._sockets.drop(connection)
         if client.op != IDLE and client.operation.node == connection.node:
             self._end(client, at_ns, Status.INFO, reason)
-
-    def _drop(self, connection: Connection) -> None:
-        self._epoll.unregister(connection.fd)
-        del self._connections[connection.fd]
-        connection.socket.close()
-        connection.client.connections[connection.node] = None
 
     def _tick(self, now_ns: int) -> None:
         """Time-outs and live counts. One scan of all clients each ``TICK_NS`` costs less than a timer for each operation."""
         self._tick_ns = now_ns + TICK_NS
         self._journal.count(*self._ended)
-        latest_ns = now_ns - self._timeout_ns
+        # Overdue before this turn received: what came while the harness stood still has been taken in by now.
+        latest_ns = self._turn_ns - self._timeout_ns
         for client in self._clients:
             if client.op != IDLE and client.call_ns <= latest_ns:
                 connection = client.connections[client.operation.node]
-                if connection is not None and connection.open:
+                if connection is None:
+                    continue
+                if client.op != WAITING:
                     self._lose(connection, "time-out", now_ns)
-                elif connection is not None:
-                    self._drop(connection)
-                    self._end(client, now_ns, Status.FAIL, "connect: time-out")
+                else:
+                    self._sockets.drop(connection)
+                    self._refuse(client, now_ns, "connect: time-out")
 
     def _odd(self, client: Client, node: int, what: str, data: bytes, at_ns: int) -> None:
         """Keep the first few answers that make no sense, word for word."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,11 @@ class Task:
     origin_ns: int
     directory: Path
     workers: int = 1
+
+    @property
+    def token(self) -> str:
+        """What the names of this run's keys begin with: short, the same for all workers, and of no other run."""
+        return hashlib.blake2b(f"{self.seed} {self.origin_ns} {self.directory}".encode(), digest_size=4).hexdigest()
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ class Worker:
         self.index = index
         nodes = tuple(node.name for node in task.topology.nodes)
         self.journal = Journal(task.directory, index, task.workers, nodes, (*task.labels, "settle"))
-        self.keys = Keys(codec(), self.journal)
+        self.keys = Keys(codec(), self.journal, task.token)
         # Sessions begin as processes of their own number; later processes, and the sessions that settle, take what follows.
         self.numbers = count(sum(spec.sessions for spec in task.workloads) + index, task.workers)
         self.groups = count(index, task.workers)

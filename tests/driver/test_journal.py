@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checkers import check
 from harness.clients.resp import Resp
+from harness.clients.values import encode_value
 from harness.driver.keys import Keys
 from harness.errors import HistoryError, StorageError
-from harness.history import NEVER, Function, Seen, Stall, Status
-from harness.journal import (
-    CHUNK_RECORDS,
-    HEADER_BYTES,
-    MAX_ERRORS,
-    RECORD,
-    Counts,
-    Journal,
-    read_counts,
-    read_journals,
-    read_oddities,
-)
+from harness.history import COLUMNS, NEVER, Function, History, Seen, Stall, Status
+from harness.journal import Counts, Journal, read_counts, read_journals, read_oddities, writer
+from harness.journal.records import CHUNK_RECORDS, HEADER_BYTES, RECORD
+from harness.journal.writer import MAX_ERRORS
+from harness.plan import Contract
 
 
 def journal(directory: Path, worker: int = 0, workers: int = 1) -> Journal:
@@ -94,20 +90,20 @@ def test_operations_come_back_as_they_were_recorded(tmp_path: Path) -> None:
 def test_workers_are_merged_by_the_names_of_keys_and_errors(tmp_path: Path) -> None:
     """Each worker counts its keys from 0; op ids never meet; a key of the other worker's is known, one of nobody's is garbage."""
     first, second = journal(tmp_path, 0, 2), journal(tmp_path, 1, 2)
-    keys = [Keys(Resp(), first), Keys(Resp(), second)]
+    keys = [Keys(Resp(), each, "run") for each in (first, second)]
     assert keys[0].add("mine") == keys[1].add("yours") == 0
     ops = [begin(first, 10), begin(first, 20), begin(second, 30), begin(second, 40)]
-    first.end(ops[0], 11, Status.OK, *keys[0].understand(b"yours|4|9"))
-    first.end(ops[1], 21, Status.OK, *keys[0].understand(b"nobodys|4|9"))
+    first.end(ops[0], 11, Status.OK, *keys[0].understand(b"run:yours|4|9"))
+    first.end(ops[1], 21, Status.OK, *keys[0].understand(b"run:nobodys|4|9"))
     second.error("only here")
     second.end(ops[2], 31, Status.FAIL, error=second.error("refused"))
-    second.end(ops[3], 41, Status.OK, *keys[1].understand(b"yours|5|1"))
+    second.end(ops[3], 41, Status.OK, *keys[1].understand(b"run:yours|5|1"))
     first.close(50)
     second.close(60)
 
     history = read_journals(tmp_path)
     assert sorted(ops) == [0, 1, 2, 3]
-    assert history.keys == ("mine", "yours")
+    assert history.keys == ("run:mine", "run:yours")
     assert history.key.tolist() == [0, 0, 1, 1]
     assert history.seen.tolist() == [Seen.HIT, Seen.GARBAGE, Seen.NOTHING, Seen.HIT]
     assert history.seen_key.tolist() == [1, -1, -1, 1]
@@ -127,46 +123,118 @@ def test_a_worker_that_did_not_end_leaves_the_history_incomplete(tmp_path: Path)
     assert not read_journals(tmp_path).complete
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_a_journal_cut_anywhere_is_read(names_share: float, ops_share: float) -> None:
-    """A kill leaves any beginning of the side file and as many records as were named by then; the rest is simply not there."""
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def history_of(content: dict[str, bytes]) -> History:
     with tempfile.TemporaryDirectory() as place:
+        for name, data in content.items():
+            (Path(place) / name).write_bytes(data)
+        return read_journals(Path(place))
+
+
+@cache
+def steps() -> list[dict[str, bytes]]:
+    """The files of a journal before and after each of its stores, past the end of a chunk."""
+    found: list[dict[str, bytes]] = []
+    note = Journal.note
+
+    def noted(self: Journal, **fields: object) -> None:
+        found.append(files(directory))
+        note(self, **fields)
+        found.append(files(directory))
+
+    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
         directory = Path(place)
+        patch.setattr(writer, "CHUNK_RECORDS", 512)
         written = journal(directory)
-        for call_ns in range(1, 21):
+        written.note(key="k", ordered=True)
+        for call_ns in range(1, 509):
+            written.end(begin(written, call_ns), call_ns + 5, Status.OK, Seen.MISS)
+        patch.setattr(Journal, "note", noted)
+        for call_ns in range(509, 517):
             written.note(key=f"k{call_ns}", ordered=True)
-            written.end(begin(written, call_ns, key=call_ns - 1), call_ns + 5, Status.OK)
-        names, ops = directory / "worker-0.names", directory / "worker-0.ops"
-        content = names.read_bytes()
-        kept = content[: round(len(content) * names_share)]
-        names.write_bytes(kept)
-        named = max(0, kept.count(b"\n") - 1)
-        size = HEADER_BYTES + round(named * RECORD.itemsize * ops_share)
-        ops.write_bytes(ops.read_bytes()[:size])
-        if b"\n" not in kept:
-            with pytest.raises(HistoryError, match="no journal"):
-                read_journals(directory)
-            return
-        history = read_journals(directory)
-        assert not history.complete
-        assert history.call_ns.tolist() == list(range(1, 1 + (size - HEADER_BYTES) // RECORD.itemsize))
+            op = begin(written, call_ns, key=call_ns - 508)
+            found.append(files(directory))
+            written.end(op, call_ns + 5, Status.FAIL, error=written.error(f"error {call_ns}"))
+    return found
 
 
-def test_a_record_counts_from_its_last_mark(tmp_path: Path) -> None:
-    """A kill in the middle of a store leaves a record without its mark: not begun is not there, not ended is info."""
-    written = journal(tmp_path)
-    written.note(key="k", ordered=True)
-    for call_ns in (10, 20):
-        written.end(begin(written, call_ns), call_ns + 5, Status.OK, Seen.MISS)
-    ops = tmp_path / "worker-0.ops"
-    records = np.memmap(ops, dtype=RECORD, mode="r+", offset=HEADER_BYTES)
-    records["begun"][0] = 0
-    records["ended"][1] = 0
-    records.flush()
-    history = read_journals(tmp_path)
-    assert history.call_ns.tolist() == [20]
-    assert (history.status[0], history.return_ns[0], history.seen[0]) == (Status.INFO, NEVER, Seen.NOTHING)
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_kill_between_any_two_stores_leaves_a_history(data: st.DataObject) -> None:
+    """Whatever beginning of the next store is there, the history is that of the stores before, until the store is whole."""
+    number = data.draw(st.integers(0, len(steps()) - 2))
+    before, after = steps()[number : number + 2]
+    changed = [name for name in before if before[name] != after[name]]
+    torn = dict(before)
+    for name in changed:
+        # Stores go from the front to the back, over zeros or past the end.
+        old, new = before[name], after[name]
+        start = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), len(old))
+        kept = start + data.draw(st.integers(0, RECORD.itemsize))
+        torn[name] = new[:kept] + old[kept:]
+    history = history_of(torn)
+    assert len(changed) <= 1
+    assert len(history) >= 508
+    assert not history.complete
+    assert rows(history) in (rows(history_of(before)), rows(history_of(after)))
+
+
+def rows(history: History) -> list[tuple[int, ...]]:
+    return list(zip(*(history.columns[name].tolist() for name in COLUMNS), strict=True))
+
+
+@cache
+def pair(end: str) -> dict[str, bytes]:
+    """The journals of two workers that write and read 600 times each, and get the right answers."""
+    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
+        directory = Path(place)
+        patch.setattr(writer, "CHUNK_RECORDS", 512)
+        for worker in (0, 1):
+            written = journal(directory, worker, 2)
+            keys = Keys(Resp(), written, "run")
+            for number in range(600):
+                at_ns, version = number * 100, number % 50 + 1
+                if version == 1:
+                    key = keys.add(f"{worker}:{number}")
+                write = written.begin(at_ns, at_ns, version, -1, worker, worker, key, 0, 0, Function.WRITE)
+                written.end(write, at_ns + 10, Status.OK)
+                seen = keys.understand(encode_value(keys.names[key], version, write))
+                read = written.begin(at_ns + 20, at_ns + 20, -1, -1, worker, worker, key, 1, 0, Function.READ)
+                written.end(read, at_ns + 30, Status.OK, *seen)
+            if end == "closed":
+                written.close(70_000)
+        return files(directory)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(["killed", "closed"]), st.data())
+def test_no_damage_makes_a_finding(end: str, data: st.DataObject) -> None:
+    """Files cut short or with pages of zeros, as a crash of the machine may leave them: refused, or nothing is found in them."""
+    damaged = dict(pair(end))
+    for name in data.draw(st.sets(st.sampled_from(sorted(damaged)), min_size=1)):
+        content = bytearray(damaged[name])
+        if data.draw(st.booleans()):
+            del content[data.draw(st.integers(0, len(content))) :]
+        else:
+            page = 4096 * data.draw(st.integers(0, len(content) // 4096))
+            content[page : page + 4096] = bytes(len(content[page : page + 4096]))
+        damaged[name] = bytes(content)
+    try:
+        history = history_of(damaged)
+    except HistoryError:
+        return
+    assert [finding for result in check(history, Contract()) for finding in result.findings] == []
+
+
+@pytest.mark.parametrize("end", ["killed", "closed"])
+@pytest.mark.parametrize("size", [-1, -RECORD.itemsize, HEADER_BYTES, 10])
+def test_lost_records_are_damage(end: str, size: int) -> None:
+    """A file of records that is shorter than the lines beside it say was cut by something else than a kill."""
+    with pytest.raises(HistoryError, match="damaged"):
+        history_of({**pair(end), "worker-1.ops": pair(end)["worker-1.ops"][:size]})
 
 
 def test_a_journal_grows_past_its_first_chunk(tmp_path: Path) -> None:
@@ -185,9 +253,12 @@ def test_a_journal_grows_past_its_first_chunk(tmp_path: Path) -> None:
 
 def test_reading_takes_no_loop_over_rows(tmp_path: Path) -> None:
     """A million rows take about half a second; the bound is generous, yet a loop would break it."""
-    journal(tmp_path).note(key="k", ordered=True)
+    written = journal(tmp_path)
+    written.note(key="k", ordered=True)
+    written.note(space=1_000_000)
     records = np.zeros(1_000_000, dtype=RECORD)
     records["begun"], records["ended"] = 1, 1
+    records["seen_key"], records["error"] = -1, -1
     records["call_ns"] = np.arange(len(records))[::-1]
     with (tmp_path / "worker-0.ops").open("wb") as file:
         file.write(bytes(HEADER_BYTES))
@@ -229,7 +300,8 @@ def test_oddities_name_node_and_key(tmp_path: Path) -> None:
         ([{"journal": 99}], "format 99"),
         ([{"other": 1}], "damaged"),
         ([{"journal": 1, "worker": 0, "workers": 1, "nodes": ["a"], "workloads": ["r"]}, {"what": 1}], "damaged"),
-        ([{"journal": 1, "worker": 0, "workers": 1, "nodes": ["a"], "workloads": ["r"]}], "does not name"),
+        ([{"journal": 1, "worker": 0, "workers": 1, "nodes": ["a", "b"], "workloads": ["r"]}, {"space": 65536}], "does not name"),
+        ([{"journal": 1, "worker": 0, "workers": 1, "nodes": ["a", "b"], "workloads": ["r"]}], "1 of them used, and speaks of 0"),
     ],
 )
 def test_a_damaged_journal_is_refused(tmp_path: Path, lines: list[dict[str, object]], message: str) -> None:

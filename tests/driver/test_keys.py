@@ -20,15 +20,15 @@ from tests.driver.servers import refusing_endpoint
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:
-    return Keys(Resp(), Journal(tmp_path, 0, 1, ("n",), ("w",)))
+    return Keys(Resp(), Journal(tmp_path, 0, 1, ("n",), ("w",)), "run")
 
 
 def test_a_value_of_our_own_is_understood(keys: Keys) -> None:
     """Key, version and op id, also the second time, and for each key its own."""
     first, second = keys.add("a"), keys.add("b")
     for _ in range(2):
-        assert keys.understand(encode_value(b"a", 3, 17)) == (Seen.HIT, first, 3, 17)
-        assert keys.understand(encode_value(b"b", 3, 17)) == (Seen.HIT, second, 3, 17)
+        assert keys.understand(encode_value(b"run:a", 3, 17)) == (Seen.HIT, first, 3, 17)
+        assert keys.understand(encode_value(b"run:b", 3, 17)) == (Seen.HIT, second, 3, 17)
         assert keys.understand(b"junk") == (Seen.GARBAGE, -1, -1, -1)
 
 
@@ -41,27 +41,35 @@ def test_a_name_is_used_once(keys: Keys) -> None:
 
 
 def test_a_name_seen_before_it_is_ours_becomes_ours(keys: Keys, tmp_path: Path) -> None:
-    """A left-over value may name a key that we only make later; both mean the same key in the history."""
-    _, foreign, _, _ = keys.understand(b"later|1|1")
+    """A value may name a key that we only make later; both mean the same key in the history."""
+    _, foreign, _, _ = keys.understand(b"run:later|1|1")
     own = keys.add("later")
     assert own != foreign
-    assert keys.understand(b"later|1|2")[1] == own
+    assert keys.understand(b"run:later|1|2")[1] == own
     assert keys.finals() == {own: 0}
-    assert read_journals(tmp_path).keys == ("later",)
+    assert read_journals(tmp_path).keys == ("run:later",)
 
 
 def test_a_server_cannot_fill_memory_with_names_and_values(keys: Keys) -> None:
     """Past a thousand foreign names a value of one more is garbage, and remembered values are forgotten in time."""
-    found = [keys.understand(b"x%d|1|1" % number)[0] for number in range(_MAX_FOREIGN + 10)]
+    found = [keys.understand(b"run:x%d|1|1" % number)[0] for number in range(_MAX_FOREIGN + 10)]
     assert found == [Seen.HIT] * _MAX_FOREIGN + [Seen.GARBAGE] * 10
     for number in range(_MAX_KNOWN * 2):
-        keys.understand(b"x0|1|%d" % number)
+        keys.understand(b"run:x0|1|%d" % number)
     assert len(keys._known) <= _MAX_KNOWN
+
+
+def test_a_value_of_another_run_is_garbage(keys: Keys) -> None:
+    """Its key may have the same name but for the token; nobody wrote it in this run, and it fills no table."""
+    keys.add("a")
+    for value in (b"a|1|1", b"gone:a|1|1", b"runs:a|1|1"):
+        assert keys.understand(value)[0] == Seen.GARBAGE
+    assert keys.names == [b"run:a"]
 
 
 def test_names_that_are_no_text_are_garbage(keys: Keys) -> None:
     """Our own names are text."""
-    assert keys.understand(b"\xff\xfe|1|1")[0] == Seen.GARBAGE
+    assert keys.understand(b"run:\xff\xfe|1|1")[0] == Seen.GARBAGE
 
 
 def test_finals_are_acknowledged_versions_of_ordered_keys(keys: Keys) -> None:
@@ -74,7 +82,7 @@ def test_finals_are_acknowledged_versions_of_ordered_keys(keys: Keys) -> None:
 def test_reads_are_asked_in_the_clients_protocol(keys: Keys) -> None:
     """The kept request is what the codec would make."""
     index = keys.add("a")
-    assert keys.reads[index] == Resp().request(Function.READ, b"a")
+    assert keys.reads[index] == Resp().request(Function.READ, b"run:a")
 
 
 def test_workloads_of_one_kind_are_told_apart(tmp_path: Path) -> None:
