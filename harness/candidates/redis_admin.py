@@ -11,6 +11,7 @@ from typing import Any
 
 import hiredis
 
+from harness.clients.resp import LISTS
 from harness.runtimes.base import Endpoint
 
 TIMEOUT_NS = 500_000_000
@@ -62,6 +63,9 @@ class Connection:
             if not data:
                 self.close()
                 raise ConnectionResetError(f"{self} closed the connection")
+            if data.startswith(LISTS) and not self._parser.has_data():
+                self.close()
+                raise UnusableAnswerError(f"{self} answered garbage: a list")
             self._parser.feed(data)
 
     def close(self) -> None:

@@ -35,6 +35,9 @@ REFUSALS = frozenset(
 
 REFUSED_ERRORS = ("ERR unknown command", "ERR max number of clients", "ERR wrong number of arguments", "ERR syntax error")
 
+LISTS = (b"*", b"%", b"~", b">", b"|")
+"""How lists, maps, sets, pushes and attributes begin. The parser makes room at once for as many elements as the server says."""
+
 _WRITTEN = Reply(Status.OK)
 _MISS = Reply(Status.OK, Seen.MISS)
 _VARIES = frozenset(("MOVED", "ASK"))
@@ -58,6 +61,8 @@ class Resp:
     def feed(self, data: bytes, function: Function) -> Reply | None:
         """The reply to ``function``, once it is complete."""
         reader = self._reader
+        if data.startswith(LISTS) and not reader.has_data():
+            raise ProtocolBreach("a list is no answer to GET, SET or DEL")
         try:
             reader.feed(data)
             reply = reader.gets()
@@ -71,7 +76,7 @@ class Resp:
         if isinstance(reply, hiredis.ReplyError):
             return _refusal(str(reply))
         if function is Function.READ:
-            # A number or a list is no value of ours, but it was found under the key: garbage, once somebody looks at it.
+            # A number is no value of ours, but it was found under the key: garbage, once somebody looks at it.
             return _MISS if reply is None else Reply(Status.OK, Seen.HIT, repr(reply).encode())
         if reply == b"OK" if function is Function.WRITE else type(reply) is int:
             return _WRITTEN

@@ -101,7 +101,7 @@ def test_a_silent_server_is_an_error_within_the_time():
     assert against(silent, use) == 1
 
 
-@pytest.mark.parametrize("garbage", [b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes(range(256)) * 10, b"*-7\r\n", b"$abc\r\n"])
+@pytest.mark.parametrize("garbage", [b"HTTP/1.1 400 Bad\r\n\r\n", bytes(range(256)) * 10, b"*4000000000\r\n", b"$abc\r\n"])
 def test_garbage_is_an_error(garbage):
     """A server that talks nonsense, or another protocol, is no reason to crash."""
 

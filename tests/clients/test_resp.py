@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.clients import CODECS, ProtocolBreach, Reply
-from harness.clients.resp import REFUSALS, Resp
+from harness.clients.resp import LISTS, REFUSALS, Resp
 from harness.history import Function, Seen, Status
 
 READ, WRITE, DELETE = Function.READ, Function.WRITE, Function.DELETE
@@ -27,7 +27,6 @@ def test_requests_are_arrays_of_bulk_strings() -> None:
         (READ, b"$-1\r\n", Reply(Status.OK, Seen.MISS)),
         (READ, b"_\r\n", Reply(Status.OK, Seen.MISS)),
         (READ, b":5\r\n", Reply(Status.OK, Seen.HIT, b"5")),
-        (READ, b"*1\r\n:5\r\n", Reply(Status.OK, Seen.HIT, b"[5]")),
         (WRITE, b"+OK\r\n", Reply(Status.OK)),
         (WRITE, b"$-1\r\n", Reply(Status.INFO, error="unexpected reply to a write")),
         (WRITE, b":1\r\n", Reply(Status.INFO, error="unexpected reply to a write")),
@@ -41,6 +40,16 @@ def test_each_answer_has_one_meaning(function: Function, answer: bytes, reply: R
     codec = Resp()
     assert codec.feed(answer, function) == reply
     assert codec.idle()
+
+
+@pytest.mark.parametrize("first", LISTS)
+def test_lists_are_refused_before_room_is_made_for_them(first: bytes) -> None:
+    """No answer is a list, and one that says that it has four billion elements must not take the memory for them."""
+    with pytest.raises(ProtocolBreach, match="list"):
+        Resp().feed(first + b"4000000000\r\n", READ)
+    codec = Resp()
+    assert codec.feed(b"$3\r\n", READ) is None
+    assert codec.feed(b"*9\n\r\n", READ) == Reply(Status.OK, Seen.HIT, b"*9\n")
 
 
 @pytest.mark.parametrize("word", sorted(REFUSALS))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -235,6 +236,71 @@ def test_a_candidate_that_does_not_come_up_is_not_waited_for_for_ever(tmp_path, 
     (run,) = list_runs(tmp_path)
     assert run.load_environment()["candidate"].startswith("redis-replication: ")
     assert leftovers(run.path) == []
+
+
+PARTITION = """
+[[faults]]
+kind = "partition"
+between = ["primary", "replicas"]
+every = "10s"
+lasts = "500ms"
+after = "700ms"
+"""
+
+
+@pytest.mark.servers
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_redis_is_tested_as_valkey_is(tmp_path):
+    """The same deployment of Redis: the fault is proven, the fleet converges, the contract of asynchronous replication holds."""
+    text = PLAN.replace("replicas = 1", 'replicas = 2\nserver = "redis"') + PARTITION
+    text = text.replace("lost_writes = 0", 'lost_writes = 0\nconverges_within = "3s"\nmisses = "loss"')
+    report = conductor.run(parse_plan(text), text, tmp_path, Silent()).report
+    assert report.verdict.outcome is Outcome.PASS, report.verdict.why
+    assert report.environment["candidate"].startswith("redis-replication: Redis ")
+    assert [episode.proven for episode in report.history.episodes] == [True]
+
+
+KEPT = """\
+seed = 3
+name = "kept"
+[candidate]
+kind = "redis-single"
+persistence = true
+[contract]
+linearizable = true
+converges_within = "2s"
+lost_writes = 0
+misses = "loss"
+[[workloads]]
+kind = "register"
+keys = 20
+sessions = 8
+rate = 800
+[[faults]]
+kind = "kill"
+targets = ["primary"]
+keep_data = true
+every = "10s"
+lasts = "400ms"
+after = "700ms"
+[adequacy]
+operations = 1
+success_rate = 0.0
+stalled = 1.0
+[run]
+duration = "2s"
+"""
+
+
+@pytest.mark.servers
+def test_what_is_on_disk_before_it_is_acknowledged_survives_a_kill(tmp_path):
+    """With ``appendfsync always`` a restart loses no acknowledged write; the control of the plans in which it does."""
+    report = conductor.run(parse_plan(KEPT), KEPT, tmp_path, Silent()).report
+    assert report.verdict.outcome is Outcome.PASS, report.verdict.why
+    (episode,) = report.history.episodes
+    assert episode.proven
+    assert "primary is process" in episode.evidence[-1]
+    assert episode.evidence[-1].endswith("incarnation 2")
 
 
 def child_that_runs(module):
