@@ -293,10 +293,12 @@ duration = "2s"
 
 
 @pytest.mark.servers
-def test_what_is_on_disk_before_it_is_acknowledged_survives_a_kill(tmp_path):
-    """With ``appendfsync always`` a restart loses no acknowledged write; the control of the plans in which it does."""
-    report = conductor.run(parse_plan(KEPT), KEPT, tmp_path, Silent()).report
-    assert report.verdict.outcome is Outcome.PASS, report.verdict.why
+@pytest.mark.parametrize(("persistence", "outcome"), [("true", Outcome.PASS), ("false", Outcome.VIOLATED)])
+def test_what_is_on_disk_before_it_is_acknowledged_survives_a_kill(persistence, outcome, tmp_path):
+    """With ``appendfsync always`` a restart loses no acknowledged write; without it, the same run proves the loss."""
+    text = KEPT.replace("persistence = true", f"persistence = {persistence}")
+    report = conductor.run(parse_plan(text), text, tmp_path, Silent()).report
+    assert report.verdict.outcome is outcome, report.verdict.why
     (episode,) = report.history.episodes
     assert episode.proven
     assert "primary is process" in episode.evidence[-1]

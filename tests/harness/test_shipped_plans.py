@@ -17,6 +17,7 @@ ANNOUNCED = {
     "replication": Outcome.PASS,
     "fresh-replicas": Outcome.VIOLATED,
     "linearizable-primary": Outcome.PASS,
+    "restart-with-data": Outcome.PASS,
     "restart-without-data": Outcome.VIOLATED,
     "restart-waived": Outcome.PASS,
     "too-short": Outcome.INCONCLUSIVE,
