@@ -134,6 +134,13 @@ FINDINGS: Mapping[str, Meaning] = {
         "as for stale-read; a burst of writes makes many versions in little time, so look at the time, too.",
         "If the read was not old in time, the bound in versions may be too tight for the rate of writes.",
     ),
+    "expired-read": Meaning(
+        "expiry",
+        "A read returned a value that had outlived the time to live which the contract gives it.",
+        "a write that lost its time to live on the way (an update without one, a copy that starts the clock anew), a node whose "
+        "clock stands still or was set back, values that are only dropped by a sweep.",
+        "Look at what each write sends as its time to live, and at how the node that answered tells the time.",
+    ),
 }
 """Every finding, gravest class first, and within a class the most telling first: what was lost before what came in a wrong order,
 and what names the anomaly before ``not-linearizable``, which only says that no order fits."""

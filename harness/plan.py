@@ -15,11 +15,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from harness.durations import Bound, format_duration, parse_bound, parse_duration
 from harness.errors import PlanError, suggestion
+from harness.findings import FINDINGS
 
 Duration = Annotated[
     int, BeforeValidator(parse_duration), PlainSerializer(format_duration), Field(json_schema_extra={"type": "string"})
@@ -31,6 +41,9 @@ FaultBound = Annotated[Bound, BeforeValidator(parse_bound), PlainSerializer(str)
 Reach = Literal["none", "same-node", "sticky", "any-node"]
 """How far a session guarantee reaches: nowhere; while both operations ask one node; while the session has asked no other node
 in between; wherever the session goes."""
+
+_FATAL = frozenset({"wrong-key", "thin-air", "future-read", "dirty-read", "split-brain"})
+"""Integrity findings: no contract can excuse them."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 M = TypeVar("M", bound=BaseModel)
@@ -86,6 +99,15 @@ class Waiver(Record):
     """Only in and after episodes of this fault."""
     reason: str = Field(min_length=3)
 
+    @field_validator("finding")
+    @classmethod
+    def _excusable(cls, finding: str) -> str:
+        if finding not in FINDINGS:
+            raise ValueError(f'no checker finds "{finding}": {suggestion(finding, FINDINGS)}')
+        if finding in _FATAL:
+            raise ValueError(f'"{finding}" is an integrity finding and cannot be waived')
+        return finding
+
 
 class Contract(Record):
     """What the candidate's owners promise. Integrity is always promised; a key that is left out is not."""
@@ -124,10 +146,6 @@ class Contract(Record):
                     f"the rate of reads older than {format_duration(rate.older_than)} says nothing: "
                     f"staleness.steady forbids every read older than {format_duration(steady)}"
                 )
-        fatal = {"wrong-key", "thin-air", "future-read", "dirty-read", "split-brain"}
-        for waiver in self.waive:
-            if waiver.finding in fatal:
-                raise ValueError(f'"{waiver.finding}" is an integrity finding and cannot be waived')
         return self
 
 

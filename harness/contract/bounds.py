@@ -159,7 +159,11 @@ def _time_to_live(promise: TimeToLive, ledger: Ledger) -> Clause:
         ledger.against(lambda finding: finding.name == "expired-read"),
         measured=f"{n:,} reads",
         n=n,
-        missing="" if measures else _NOT_JUDGED,
+        missing=""
+        if n
+        else f"no read came later than {format_duration(promise.max + promise.grace)} after the latest write of its key"
+        if measures
+        else _NOT_JUDGED,
     )
 
 

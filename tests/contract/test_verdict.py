@@ -286,6 +286,20 @@ def test_rates_are_measured_by_the_real_checker() -> None:
     assert "20 of 40" in clause.why
 
 
+@pytest.mark.parametrize(
+    ("operations", "outcome"),
+    [
+        ("w x1 @a s0 0-1; r x1 @b s1 20-21; r x- @b s1 60-61", Outcome.PASS),
+        ("w x1 @a s0 0-1; r x1 @b s1 20-21; r x1 @b s1 60-61", Outcome.VIOLATED),
+        ("w x1 @a s0 0-1; r x1 @b s1 20-21; r x1 @b s1 40-41", Outcome.INCONCLUSIVE),
+    ],
+)
+def test_a_time_to_live_needs_a_read_that_came_late_enough(operations: str, outcome: Outcome) -> None:
+    """Violated by a value that was found after its time, met by reads that did not find one, undecided where none came then."""
+    clause = clause_of(history(operations), 'ttl = { max = "40ms", grace = "10ms" }')
+    assert (clause.name, clause.outcome) == ("ttl", outcome)
+
+
 CONVERGED = "w x1 @a s0 0-1; w x2 @a s0 2-3; r x2 @a s1 11-12; r x1 @b s1 13-14; r x2 @b s1 15-16"
 STUCK = "w x1 @a s0 0-1; w x2 @a s0 2-3; r x2 @a s1 11-12; r x1 @b s1 13-14; r x1 @b s1 50-51"
 

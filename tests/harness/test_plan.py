@@ -108,6 +108,15 @@ def test_a_waiver_cannot_excuse_an_integrity_finding():
     assert "cannot be waived" in message(PLAN + waiver)
 
 
+def test_a_waiver_of_what_no_checker_finds_is_refused_where_it_stands():
+    """A typing error would excuse nothing; the message has the line and the near name."""
+    waiver = '\n[[contract.waive]]\nfinding = "lost-writes"\nreason = "we like it"\n'
+    line = (PLAN + waiver).splitlines().index('finding = "lost-writes"') + 1
+    told = message(PLAN + waiver)
+    assert f":{line}: contract.waive[0].finding" in told
+    assert 'did you mean "lost-write"?' in told
+
+
 def test_a_missing_file_and_a_binary_file_are_plan_errors(tmp_path):
     """Nothing that a path can name ends in a traceback."""
     with pytest.raises(PlanError, match="no such plan"):
