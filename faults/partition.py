@@ -14,7 +14,8 @@ ways: nobody is told, so that nobody reconnects, until a time-out somewhere expi
 
 **How it is proven.** Before the cut a mark written by the real peer crosses every link, on connections that exist by then. During
 it, at the start and near the end, a fresh mark does not arrive within the time in which it did before, although both ends still
-serve. The status that a server reports of its own link lags by seconds, and proves nothing.
+serve. The status that a server reports of its own link lags by seconds, and proves nothing. The marks of a cut of both ways go
+the way of the data; while that is cut there is nothing new to acknowledge, so the other way is cut, but not proven by itself.
 
 **What it is not.** A proxy's cut is not a kernel's: both ends keep a healthy connection with the proxy, whose socket buffers
 acknowledge bytes that go nowhere, and there is no back-off of retransmissions to wait for after the heal. The evidence says

@@ -290,9 +290,10 @@ class _Live:
     async def _poll(self, node: str, epochs: EpochLog) -> None:
         """Ask ``node`` who it is, again and again; silence is no answer."""
         while True:
+            asked_ns = self.clock()
             with suppress(OSError):
                 identity = await self._experiment.candidate.identity(node)
-                epochs.append(node, self.clock(), identity)
+                epochs.append(node, asked_ns, self.clock(), identity)
             await asyncio.sleep(_POLL_S)
 
     async def _count(self, pool: DriverPool, begin_ns: int) -> None:

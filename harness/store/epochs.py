@@ -17,31 +17,32 @@ UNKNOWN = -1
 def assign_epochs(history: History, samples: Iterable[Sample]) -> History:
     """``history`` with its ``epoch`` column and ``epochs`` filled from ``samples``.
 
-    An epoch is one unbroken spell of one identity at one node. Somewhere between two different answers it ended, so an operation
-    that touches that interval has no epoch (-1). Nor has one that is not between two answers of its node: nobody knows what was
-    before the first and after the last. A node that was silent and then is who it was before (a pause) has not changed.
+    An epoch is one unbroken spell of one identity at one node. What is certain of it begins with its first answer and ends with
+    the last question that was answered so: an answer may have waited for us while its node was already someone else. An operation
+    that is not within has no epoch (-1). Nor has one before the first answer or after the last question to its node. A node that
+    was silent and then is who it was before (a pause) has not changed.
     """
     epoch = np.full(len(history), UNKNOWN, np.int32)
     epochs: list[Epoch] = []
     index = {name: number for number, name in enumerate(history.nodes)}
     for node, answers in groupby(sorted(samples), key=lambda sample: sample.node):
-        times, identities = _columns(answers)
+        asked, answered, identities = _columns(answers)
         starts = np.flatnonzero(np.concatenate(([True], identities[1:] != identities[:-1])))
-        ends = np.concatenate((starts[1:], [len(times)])) - 1
+        ends = np.concatenate((starts[1:], [len(asked)])) - 1
         spells = [
-            Epoch(len(epochs) + number, node, int(times[start]), str(identities[start])) for number, start in enumerate(starts)
+            Epoch(len(epochs) + number, node, int(answered[start]), str(identities[start])) for number, start in enumerate(starts)
         ]
         if node in index:
             rows = np.flatnonzero(history.node == index[node])
-            spell = _spell_of(history.call_ns[rows], history.return_ns[rows], times[starts], times[ends])
+            spell = _spell_of(history.call_ns[rows], history.return_ns[rows], answered[starts], asked[ends])
             epoch[rows] = np.where(spell >= 0, spell + len(epochs), UNKNOWN)
         epochs += spells
     return replace(history, columns={**history.columns, "epoch": epoch}, epochs=tuple(epochs))
 
 
-def _columns(answers: Iterable[Sample]) -> tuple[Column, Column]:
-    _, times, identities = zip(*answers, strict=True)
-    return np.asarray(times, np.int64), np.asarray(identities, object)
+def _columns(answers: Iterable[Sample]) -> tuple[Column, Column, Column]:
+    _, asked, answered, identities = zip(*answers, strict=True)
+    return np.asarray(asked, np.int64), np.asarray(answered, np.int64), np.asarray(identities, object)
 
 
 def _spell_of(call: Column, back: Column, first: Column, last: Column) -> Column:

@@ -23,10 +23,11 @@ from harness.store.parquet import episode_from
 
 
 class Sample(NamedTuple):
-    """Who a node said it was, and when it said so."""
+    """Who a node said it was, at some time between the question and the answer."""
 
     node: str
-    time_ns: int
+    asked_ns: int
+    answered_ns: int
     identity: str
 
 
@@ -87,12 +88,12 @@ class EpochLog(_LineLog):
         super().__init__(path)
         self._last: dict[str, str] = {}
 
-    def append(self, node: str, time_ns: int, identity: str) -> None:
-        """Write down that ``node`` answered ``identity`` at ``time_ns`` of the run's clock."""
+    def append(self, node: str, asked_ns: int, answered_ns: int, identity: str) -> None:
+        """Write down that ``node`` was ``identity`` between two times of the run's clock: when it was asked, and its answer."""
         if self._last.get(node) == identity:
-            self._append((node, time_ns))
+            self._append((node, asked_ns, answered_ns))
         else:
-            self._append((node, time_ns, identity))
+            self._append((node, asked_ns, answered_ns, identity))
             self._last[node] = identity
 
 
@@ -129,13 +130,13 @@ def read_samples(path: Path) -> tuple[Sample, ...]:
     last: dict[str, str] = {}
     for number, record in _records(path):
         match record:
-            case [str(node), int(time_ns), str(identity)]:
+            case [str(node), int(asked_ns), int(answered_ns), str(identity)]:
                 last[node] = identity
-            case [str(node), int(time_ns)] if node in last:
+            case [str(node), int(asked_ns), int(answered_ns)] if node in last:
                 identity = last[node]
             case _:
                 raise HistoryError("this line does not say who a node is", where=f"{path}:{number}")
-        samples.append(Sample(node, time_ns, identity))
+        samples.append(Sample(node, asked_ns, answered_ns, identity))
     return tuple(samples)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic_ns
@@ -60,7 +61,10 @@ def test_each_fault_is_proven_on_a_real_fleet(tmp_path: Path):
             spec("delay", between=("primary", "replica-1"), delay="15ms", jitter_by="2ms"),
         ],
         [spec("pause", targets=("replica-1",)), spec("kill", targets=("replica-2",))],
-        [spec("partition", between=(("client", "replica-1"), "primary"), how="refuse")],
+        [
+            spec("partition", between=(("client", "replica-1"), "primary"), how="refuse"),
+            spec("delay", between=("client", "replica-2"), delay="15ms"),
+        ],
         [spec("kill", targets=("primary",), keep_data=False)],
     )
     episodes, left = asyncio.run(episodes_of(ProcessRuntime(tmp_path, client_proxies=True), specs))
@@ -69,14 +73,16 @@ def test_each_fault_is_proven_on_a_real_fleet(tmp_path: Path):
         assert episode.proven, episode.evidence
         assert episode.intended_ns <= episode.applied_ns < episode.proven_ns < episode.healed_ns, episode
         assert not any(sentence.startswith("unproven") for sentence in episode.evidence)
-    cut, ack, delayed, paused, killed, refused, emptied = episodes
+    cut, ack, delayed, paused, killed, refused, far, emptied = episodes
     assert cut.targets == ("replica-1->primary", "replica-2->primary")
     assert cut.nodes == ("replica-1", "primary", "replica-2")
     assert ack.targets == ("replica-2->primary",)
     assert refused.targets == ("replica-1->primary", "client->primary")
-    assert {e.means for e in (cut, ack, refused, delayed)} == {"proxy"}
+    assert {e.means for e in (cut, ack, refused, delayed, far)} == {"proxy"}
     assert {e.means for e in (paused, killed, emptied)} == {"signal"}
     assert any("later than before: replica-1->primary by " in sentence for sentence in delayed.evidence)
+    (shift,) = re.findall(r"at its start: marks were later than before: client->replica-2 by ([\d.]+)ms", " ".join(far.evidence))
+    assert float(shift) >= 24, "a client's mark goes there and back: 15ms each way"
     assert any("state T" in sentence for sentence in paused.evidence)
     assert any("incarnation 2" in sentence for sentence in emptied.evidence)
     assert left is None, "the primary came back without data"

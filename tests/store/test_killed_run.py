@@ -41,7 +41,7 @@ def record(path: str) -> None:
     journal.note(key="x", ordered=True)
     epochs, episodes = EpochLog(run.epoch_log), EpisodeLog(run.episode_log)
     for moment in range(0, 1000, 50):
-        epochs.append("b", moment, "one")
+        epochs.append("b", moment, moment, "one")
     for version, call in ((1, 0), (2, 20)):
         op = journal.begin(call, call, version, -1, 0, 0, 0, 0, 0, Function.WRITE)
         journal.end(op, call + 10, Status.OK)

@@ -220,7 +220,13 @@ def test_the_last_word_on_each_episode_counts(tmp_path: Path) -> None:
 
 def test_logs_of_a_killed_run_lose_at_most_their_last_line(tmp_path: Path) -> None:
     """Cut off at any byte, a log gives all the lines that were whole."""
-    samples = (Sample("a", 1, "one"), Sample("b", 1, "β"), Sample("a", 2, "one"), Sample("a", 3, "two"), Sample("b", 4, "β"))
+    samples = (
+        Sample("a", 1, 1, "one"),
+        Sample("b", 1, 1, "β"),
+        Sample("a", 2, 2, "one"),
+        Sample("a", 3, 3, "two"),
+        Sample("b", 4, 4, "β"),
+    )
     with EpochLog(tmp_path / "e") as log:
         for sample in samples:
             log.append(*sample)
@@ -230,10 +236,10 @@ def test_logs_of_a_killed_run_lose_at_most_their_last_line(tmp_path: Path) -> No
         assert read_samples(tmp_path / "e") == samples[: content[:length].count(b"\n")]
 
 
-@pytest.mark.parametrize("line", ["{}", "[1]", "nonsense", "null", '["a", 1]', '["z", "b", "c"]'])
+@pytest.mark.parametrize("line", ["{}", "[1]", "nonsense", "null", '["a", 1, 1]', '["z", "b", "c", "d"]'])
 def test_a_damaged_log_names_the_line(tmp_path: Path, line: str) -> None:
     """What is no sample and no episode is not passed over."""
-    good = json.dumps(["a", 1, "one"])
+    good = json.dumps(["a", 1, 1, "one"])
     unknown = line.replace('"a"', '"z"')
     (tmp_path / "e").write_text(f"{good}\n{unknown}\n")
     with pytest.raises(HistoryError, match=":2: "):
@@ -247,16 +253,16 @@ def test_a_full_disk_leaves_no_half_line_in_a_log(tmp_path: Path) -> None:
     """A line of which only a part found room is taken back, so that the next one that does is not taken for its end."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with EpochLog(tmp_path / "e") as log:
-        log.append("a", 1, "one")
+        log.append("a", 1, 1, "one")
         resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "e").stat().st_size + 5, hard))
         try:
             for time_ns in (2, 3):
                 with pytest.raises(StorageError, match="no room for e"):
-                    log.append("b", time_ns, "two")
+                    log.append("b", time_ns, time_ns, "two")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        log.append("a", 4, "one")
-    assert read_samples(tmp_path / "e") == (Sample("a", 1, "one"), Sample("a", 4, "one"))
+        log.append("a", 4, 4, "one")
+    assert read_samples(tmp_path / "e") == (Sample("a", 1, 1, "one"), Sample("a", 4, 4, "one"))
 
 
 def test_stalls_of_the_runtime_come_back(tmp_path: Path) -> None:
