@@ -35,9 +35,6 @@
     findings[next].focus({ preventScroll: true });
   });
 
-  // Print: everything unfolded.
-  addEventListener("beforeprint", () => all("details").forEach((part) => { part.open = true; }));
-
   // Zoom: one window on the run, shares of its length; a plot's viewBox is all that changes.
   const wide = 10000;
   const charts = all("figure[data-time]").map((figure) => ({

@@ -44,6 +44,8 @@ _TICK_STEP = 14.0
 _LABEL_LENGTH = 40
 _KEY_LENGTH = 15
 _NODE_LENGTH = 24
+_UNITS = (("s", 1e9, 6), ("ms", 1e6, 3), ("us", 1e3, 3))
+"""How times since the first event are written: the unit, its length in ns, its decimals."""
 _FEW, _APART, _CLOSE = 4, 72.0, 46.0
 """Few sessions have lanes so far apart, more have closer ones."""
 
@@ -93,7 +95,8 @@ def spacetime(rows: tuple[Row, ...], episodes: tuple[Episode, ...], name: str) -
     """The diagram of ``rows`` as one SVG with ids that begin with ``name``; empty if there is nothing to draw."""
     if not rows:
         return Markup("")
-    axis = Axis(_events(rows, episodes))
+    struck = _on(episodes, rows)
+    axis = Axis(_events(rows, struck))
     sessions = list(dict.fromkeys(row.session for row in rows))
     nodes = sorted({row.node for row in rows})
     between_sessions = _CLOSE if len(sessions) > _FEW else _APART
@@ -109,7 +112,7 @@ def spacetime(rows: tuple[Row, ...], episodes: tuple[Episode, ...], name: str) -
         element("title", f"Space-time diagram of {len(rows)} operations", id=f"{name}-title"),
         element("desc", described(rows), id=f"{name}-desc"),
         _hatch(name),
-        *_struck(episodes, axis, machines, height, name),
+        *_struck(struck, axis, machines, height, name),
         *(_lane("session", str(session), x, height) for session, x in clients.items()),
         *(_lane("node", node, x, height) for node, x in machines.items()),
         _time(axis),
@@ -153,6 +156,21 @@ def spread(wanted: list[float], step: float, least: float) -> list[float]:
     return placed
 
 
+def _on(episodes: Iterable[Episode], rows: tuple[Row, ...]) -> tuple[Episode, ...]:
+    """The episodes that struck a node of the diagram while its operations went on, earliest first."""
+    begin, end = min(row.call_ns for row in rows), max(row.end_ns for row in rows)
+    asked = {row.node for row in rows}
+    met = [
+        (episode.applied_ns, episode)
+        for episode in episodes
+        if episode.applied_ns is not None
+        and episode.applied_ns <= end
+        and (episode.healed_ns is None or episode.healed_ns >= begin)
+        and not asked.isdisjoint(episode.nodes)
+    ]
+    return tuple(episode for _, episode in sorted(met, key=lambda pair: pair[0]))
+
+
 def _events(rows: tuple[Row, ...], episodes: tuple[Episode, ...]) -> list[int]:
     begin, end = min(row.call_ns for row in rows), max(row.end_ns for row in rows)
     calls = [time for row in rows for time in (row.call_ns, row.end_ns)]
@@ -172,10 +190,9 @@ def _struck(episodes: Iterable[Episode], axis: Axis, machines: dict[str, float],
     free = dict.fromkeys(machines, 0.0)
     groups = []
     for episode in episodes:
+        applied = episode.applied_ns or 0
         healed = math.inf if episode.healed_ns is None else episode.healed_ns
-        if episode.applied_ns is None or episode.applied_ns > ends or healed < begins:
-            continue
-        top = _HEAD + 4.0 if episode.applied_ns <= begins else axis.at(episode.applied_ns)
+        top = _HEAD + 4.0 if applied <= begins else axis.at(applied)
         bottom = height - _FOOT + 12 if healed >= ends else axis.at(int(healed))
         marks = [element("title", named(episode))]
         for node in dict.fromkeys(node for node in episode.nodes if node in machines):
@@ -201,7 +218,7 @@ def _lane(sort: str, name: str, x: float, height: float) -> Markup:
 def _time(axis: Axis) -> Markup:
     """The time axis: every event's time, every broken stretch with its length."""
     start, length = axis.first[0], axis.turns[-1][0] - axis.first[0]
-    unit, size, digits = ("s", 1e9, 6) if length >= 1e9 else ("ms", 1e6, 3)  # noqa: PLR2004  # a second
+    unit, size, digits = next((each for each in _UNITS if length >= each[1]), _UNITS[-1])
     marks = [_text("time since start", _AXIS + 6, _HEAD - 22, "lane-name", "end")]
     last = -math.inf
     for time_ns, y in axis.turns:

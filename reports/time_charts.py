@@ -27,8 +27,8 @@ def span_ns(history: History, binned: Series) -> int:
 
 
 def time_axis(span: int) -> tuple[Tick, ...]:
-    """The ticks of a time axis from the run's start, in seconds."""
-    return tuple(Tick(value * 1e9 / span, f"{value:g}s") for value in steps(0.0, span / 1e9, 9))
+    """The ticks of a time axis from the run's start."""
+    return tuple(Tick(value / span, format_duration(value) if value else "0s") for value in steps(0.0, float(span), 9))
 
 
 def bands(history: History, span: int) -> Markup:

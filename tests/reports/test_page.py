@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from harness.findings import FINDINGS
 from harness.results import Outcome
 from reports import Report, render_html
 from tests.reports.synthetic import report
@@ -80,6 +81,28 @@ def test_the_first_screen_answers_what_why_and_what_to_do(text: str, violated: R
     first = text[: text.index('id="contract"')]
     for fact in ("violated", violated.replay, "Valkey 8.1.1", violated.plan.hash, "20,000", violated.findings[0].claim):
         assert fact in first
+    finding = violated.findings[0]
+    told = replace(violated.verdict, why=f"{finding.claim} The contract promises otherwise.")
+    text = render_html(replace(violated, verdict=told))
+    first = text[: text.index('id="contract"')]
+    assert "What to do:" in first
+    assert FINDINGS[finding.name].advice in first
+    assert first.count(finding.claim) == 1
+
+
+def test_a_broken_promise_leads_to_its_proof(violated: Report) -> None:
+    """What needs a reader comes first in the contract, and each broken promise links to the finding that gives its reason."""
+    finding = violated.findings[0]
+    clauses = tuple(
+        replace(clause, why=f"{finding.claim.rstrip('.')} (stale-read)") if clause.outcome is Outcome.VIOLATED else clause
+        for clause in violated.verdict.clauses
+    )
+    run = replace(violated, verdict=replace(violated.verdict, clauses=clauses[1:] + clauses[:1]))
+    assert [clause.outcome for clause in run.clauses] == ["violated", "inconclusive", "waived", "pass", "pass"]
+    assert [run.proof(clause) for clause in run.clauses] == [finding, None, None, None, None]
+    text = render_html(run)
+    contract = text[text.index('id="contract"') : text.index('id="findings"')]
+    assert contract.count('<a href="#finding-1">Its proof</a>') == 1
 
 
 def test_all_tables_have_captions(text: str) -> None:

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -64,6 +65,27 @@ def test_an_operation_without_answer_has_no_way_back() -> None:
     svg = spacetime((replace(WITNESS[0], return_ns=None, status="info"),), (), "d")
     assert len(re.findall('class="head', svg)) == 1
     assert "no answer" in svg
+
+
+def test_only_faults_on_the_nodes_shown_are_drawn() -> None:
+    """A fault at another node takes no room; names of faults on one node do not overlap."""
+    begin, end = WITNESS[0].call_ns, max(row.end_ns for row in WITNESS)
+    inside = {"applied_ns": begin + 1, "healed_ns": end - 1}
+    elsewhere = replace(RUN.episodes[2], **inside, nodes=("replica-1",))
+    assert spacetime(WITNESS, (elsewhere,), "d") == spacetime(WITNESS, (), "d")
+    both = tuple(replace(episode, **inside, nodes=("replica-2",)) for episode in RUN.episodes[:2])
+    names = [text for text in xml(spacetime(WITNESS, both, "d")).iter("text") if text.get("class") == "struck-name"]
+    tops = [float(re.search(r",([0-9.]+)\)", name.get("transform", ""))[1]) for name in names]
+    assert [name.text for name in names] == ["partition", "delay"]
+    assert tops[1] - tops[0] > len("partition") * 5
+
+
+@pytest.mark.parametrize(("span_ns", "last"), [(3_500, "+3.500us"), (2_500_000, "+2.500ms"), (70 * 10**9, "+70.000000s")])
+def test_times_are_written_in_a_unit_that_fits(span_ns: int, last: str) -> None:
+    """The last event's time since the first is written in us, ms or s, by its length."""
+    first, second = replace(WITNESS[0], call_ns=0, return_ns=1_000), replace(WITNESS[1], call_ns=1_500, return_ns=span_ns)
+    times = [text.text for text in xml(spacetime((first, second), (), "d")).iter("text") if text.get("class") == "time"]
+    assert times[-1] == last
 
 
 def test_hostile_names_stay_text() -> None:
