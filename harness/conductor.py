@@ -76,14 +76,12 @@ def run(plan: Plan, text: str, root: Path, watch: Watcher) -> Finished:
     experiment = prepare(plan)
     directory = RunDirectory.create(root, plan, text)
     runtime = _runtime(plan, directory.path)
-    facts = {**_facts(experiment, runtime), **machine_facts()}
-    directory.save_environment(facts)  # a run that is killed can say what it was, too
+    directory.add_environment({**_facts(experiment, runtime), **machine_facts()})  # a killed run can say what it was, too
     recording = asyncio.run(conduct(experiment, runtime, directory, watch))
     watch.stage("saving")
     directory.save_history(recording.history)
-    known_by_now = {"candidate": _product(experiment), "load average at the end": load_average()}
     failure = {"failure": str(recording.failure)} if recording.failure else {}
-    directory.save_environment({**facts, **known_by_now, **failure})
+    directory.add_environment({"load average at the end": load_average(), **failure})
     watch.stage("checking")
     report = _report(directory, plan, recording.history)
     watch.stage("writing the report")
@@ -125,16 +123,12 @@ def _facts(experiment: Experiment, runtime: Runtime) -> Mapping[str, str]:
     """What is known of the experiment before it starts, for people."""
     left_out = _left_out(experiment)
     return {
-        "candidate": _product(experiment),
+        "candidate": f"{experiment.plan.candidate.kind}: {experiment.candidate.product}",
         "runtime": experiment.plan.run.runtime,
         "means": runtime.means,
         "operation time-out": format_duration(experiment.plan.run.timeout),
         **({"left out": "; ".join(left_out)} if left_out else {}),
     }
-
-
-def _product(experiment: Experiment) -> str:
-    return f"{experiment.plan.candidate.kind}: {experiment.candidate.product}"
 
 
 def _left_out(experiment: Experiment) -> tuple[str, ...]:

@@ -184,6 +184,7 @@ class _Live:
                 await candidate.start(self._runtime)
         except TimeoutError:
             raise StartupError(f"the candidate did not start within {_START_WITHIN_S:.0f} s") from None
+        self._directory.add_environment({"candidate": f"{self._plan.candidate.kind}: {candidate.product}"})
 
     async def _drive(self, pool: DriverPool, group: asyncio.TaskGroup, log: EpisodeLog) -> None:
         """Sessions and faults side by side, then the probes."""

@@ -110,7 +110,7 @@ class RunDirectory:
 
     @property
     def environment_file(self) -> Path:
-        """Where ``save_environment`` puts its facts."""
+        """Where ``add_environment`` puts its facts."""
         return self.path / "environment.json"
 
     @property
@@ -132,9 +132,10 @@ class RunDirectory:
         """The plan that was run; raises ``PlanError``."""
         return load_plan(self.plan_file)
 
-    def save_environment(self, environment: Mapping[str, Any]) -> None:
-        """Put down where and with what the run was made; raises ``StorageError``."""
-        write_text(self.environment_file, json.dumps(environment, indent=2, sort_keys=True) + "\n")
+    def add_environment(self, facts: Mapping[str, str]) -> None:
+        """Put down more of where and with what the run is made; raises ``StorageError``, and ``HistoryError`` as loading does."""
+        known = {**self.load_environment(), **facts}
+        write_text(self.environment_file, json.dumps(known, indent=2, sort_keys=True) + "\n")
 
     def load_environment(self) -> dict[str, Any]:
         """Where and with what the run was made; empty if nothing was put down. Raises ``HistoryError``."""

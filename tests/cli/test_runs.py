@@ -177,6 +177,7 @@ def test_a_run_that_was_killed_can_be_checked_and_cleaned(shell, tmp_path):
     answer = shell("check", run)
     assert answer.status == 2, answer
     assert "cut off" in answer.out
+    assert "redis-single: Valkey 8." in answer.out
     assert shell("clean").status == 0
     assert leftovers(run) == []
 

@@ -234,7 +234,7 @@ def test_a_candidate_that_does_not_come_up_is_not_waited_for_for_ever(tmp_path, 
     with pytest.raises(StartupError, match="did not start within"):
         conductor.run(parse_plan(PLAN), PLAN, tmp_path, Silent())
     (run,) = list_runs(tmp_path)
-    assert run.load_environment()["candidate"].startswith("redis-replication: ")
+    assert run.load_environment()["candidate"] == "redis-replication: Valkey"
     assert leftovers(run.path) == []
 
 

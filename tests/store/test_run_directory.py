@@ -202,11 +202,12 @@ def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_environment_comes_back(tmp_path: Path) -> None:
-    """Facts about the run are kept as they were put down."""
+    """Facts about the run are kept as they were put down, the earlier ones beside the later ones."""
     run = RunDirectory.create(tmp_path, plan_of(), TEXT)
     assert run.load_environment() == {}
-    run.save_environment({"candidate": "Valkey 8.1"})
-    assert run.load_environment() == {"candidate": "Valkey 8.1"}
+    run.add_environment({"candidate": "Valkey", "means": "proxy"})
+    run.add_environment({"candidate": "Valkey 8.1"})
+    assert run.load_environment() == {"candidate": "Valkey 8.1", "means": "proxy"}
 
 
 def test_the_last_word_on_each_episode_counts(tmp_path: Path) -> None:
