@@ -8,6 +8,7 @@ sup + T + R. The promise on the interval [sup, sup + T] decides T, so a pair nex
 phase is ``during`` that fault. A pair that was never seen fresh holds at no resolution.
 
 **Rates.** A pair breaks a limit M if a read of an older version was called after sup + M; it was observed if any read was.
+Likewise an episode if a read that was stale for longer was called in it or its grace period; it was observed if any read was.
 
 **Lag.** How long a node lacked a write lies between the last stale call before the first fresh return, less sup, and the first
 fresh return less the write's call. One survival curve for either end: the true curve runs between them. A node that went back
@@ -170,9 +171,10 @@ def _writes(history: History, contract: Contract, rate: RatePromise, found: Pair
 
 def _episodes(history: History, contract: Contract, rate: RatePromise, reads_lo: tuple[Column, Column]) -> tuple[int, int]:
     kind = rate.phase.removeprefix("during ").removeprefix("after ")
-    episodes = [e for e in history.episodes if e.applied_ns is not None and kind in (e.kind, "", "steady")]
-    calls = reads_lo[0][reads_lo[1] > rate.older_than]
-    return sum(_within(episode, calls, history, contract) for episode in episodes), len(episodes)
+    episodes = [e for e in history.episodes if e.proven and kind in (e.kind, "", "steady")]
+    calls, lo = reads_lo
+    observed = [episode for episode in episodes if _within(episode, calls, history, contract)]
+    return sum(_within(episode, calls[lo > rate.older_than], history, contract) for episode in observed), len(observed)
 
 
 def _within(episode: Episode, calls: Column, history: History, contract: Contract) -> bool:

@@ -37,7 +37,7 @@ from checkers.samples import samples
 from checkers.stalls import awake_ns
 from checkers.versions import Versions, first_sight, versions
 from harness.durations import format_duration
-from harness.history import NEVER, Column, History, Seen
+from harness.history import NEVER, Column, Function, History
 from harness.plan import Contract
 from harness.results import Curve, Finding, Measure, Result, Severity
 
@@ -180,14 +180,14 @@ def _quantiles(lasted: Column, censored: Column, phase: str = "", scope: str = "
 def _coverage(history: History, spells: Spells) -> Measure:
     table = history.derive(versions)
     written = np.unique(table.key[(table.row >= 0) & (table.ack_ns < NEVER)])
-    possible = len(written) * len(np.unique(history.node[history.seen != Seen.NOTHING]))
+    possible = len(written) * len(np.unique(history.node[history.function == Function.READ]))
     return Measure(
         "convergence-coverage",
         int(np.isin(spells.key, written).sum()) / possible if possible else None,
         "ratio",
         n=possible,
         per="key-node",
-        note="written keys at nodes that were read from, read again after the fleet was left alone",
+        note="written keys at nodes that were asked, read after the fleet was left alone",
     )
 
 

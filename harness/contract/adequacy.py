@@ -8,7 +8,7 @@ clauses say, unless one of them is violated: a counterexample needs no sample. W
 ``crashes``         no node's process ended by itself
 ``reads``           enough reads that could have seen a violation (``JudgedReads.revealing``)
 ``success-rate``    operations outside of faults mostly succeed: what fails shows nothing
-``fault <kind>``    one for each fault of the plan: enough episodes, every one of them proven
+``fault <kind>``    one for each fault of the plan: enough episodes, every one of them proven, with operations under way in them
 ``coverage``        (key, node) pairs read after an acknowledged write of the key, over keys written and nodes read from; and,
                     for the reader, how many of the (key, node, age) cells: the age since that write, in decades
 ``settled``         writing stopped, all faults were healed, and the fleet was probed: where the contract promises what only
@@ -24,7 +24,7 @@ import numpy as np
 from checkers.phases import STEADY, phase_labels, phase_of, stalled
 from harness.contract.reads import AGES_NS, JudgedReads
 from harness.durations import format_duration
-from harness.history import Episode, Function, History, Status
+from harness.history import NEVER, Episode, Function, History, Status
 from harness.plan import Plan
 from harness.results import Evidence
 
@@ -40,7 +40,7 @@ _SHOWN_EPISODES = 3
 def adequacy(plan: Plan, history: History, reads: JudgedReads) -> tuple[Evidence, ...]:
     """All evidence that a verdict on ``history`` needs."""
     evidence = [_complete(history), _crashes(history), _reads(plan, reads), _success_rate(plan, history)]
-    evidence += [_fault(plan, index, history.episodes) for index in range(len(plan.faults))]
+    evidence += [_fault(plan, index, history) for index in range(len(plan.faults))]
     evidence.append(_coverage(plan, history, reads))
     contract = plan.contract
     if contract.converges_within is not None or contract.lost_writes is not None or contract.misses == "loss":
@@ -79,13 +79,14 @@ def _success_rate(plan: Plan, history: History) -> Evidence:
     )
 
 
-def _fault(plan: Plan, index: int, episodes: tuple[Episode, ...]) -> Evidence:
+def _fault(plan: Plan, index: int, history: History) -> Evidence:
     kind, needed = plan.faults[index].kind, plan.adequacy.episodes
     same = [number for number, fault in enumerate(plan.faults) if fault.kind == kind]
     name = f"fault {kind}" if len(same) == 1 else f"fault {kind} {same.index(index) + 1}"
-    mine = [episode for episode in episodes if episode.fault == index]
+    mine = [episode for episode in history.episodes if episode.fault == index]
     unproven = [episode for episode in mine if not episode.proven]
     proven = len(mine) - len(unproven)
+    idle = sum(not _met(history, episode) for episode in mine if episode.proven)
     why = ""
     if unproven:
         shown = "; ".join(_unproven(episode) for episode in unproven[:_SHOWN_EPISODES])
@@ -95,13 +96,23 @@ def _fault(plan: Plan, index: int, episodes: tuple[Episode, ...]) -> Evidence:
         why = (
             f"{name} struck {proven} of {needed} times" if mine else f"{name} never struck: the run was too short for an episode"
         )
+    elif proven - idle < needed:
+        why = f"no operation was under way in {idle} of {proven} episodes of {name}, so nothing shows what it did"
     return Evidence(
         name,
         needed=f"at least {needed} proven episode{'' if needed == 1 else 's'}, and none unproven",
-        seen=f"{proven} of {len(mine)} episodes proven",
+        seen=f"{proven} of {len(mine)} episodes proven" + (f", {idle} of them without any operation" if idle else ""),
         enough=not why,
         why=why,
     )
+
+
+def _met(history: History, episode: Episode) -> bool:
+    """Whether any operation was under way while the episode was on."""
+    begin_ns = episode.applied_ns or 0
+    end_ns = history.end_ns if episode.healed_ns is None else episode.healed_ns
+    last_ns = np.where(history.return_ns < NEVER, history.return_ns, history.call_ns)
+    return bool(((history.call_ns <= end_ns) & (last_ns >= begin_ns)).any())
 
 
 def _unproven(episode: Episode) -> str:
@@ -133,11 +144,12 @@ def _coverage(plan: Plan, history: History, reads: JudgedReads) -> Evidence:
     possible = len(written) * len(asked)
     cells = possible * len(AGES_NS)
     needed = plan.adequacy.coverage
-    enough = pairs >= needed * possible
+    enough = possible > 0 and pairs >= needed * possible
     return Evidence(
         "coverage",
         needed=f"{needed:.0%} of (key, node) pairs read after a write",
-        seen=f"{pairs:,} of {possible:,} pairs; {visited:,} of {cells:,} (key, node, age) cells"
+        seen=f"{pairs:,} of {possible:,} pairs at {len(asked)} of {len(history.nodes)} nodes; "
+        f"{visited:,} of {cells:,} (key, node, age) cells"
         if possible
         else "nothing was written",
         enough=enough,

@@ -66,8 +66,9 @@ def _bound(plan: Plan, history: History, ledger: Ledger, support: Support | None
     oldest = _stalest(plan, history, phase)
     measured = "no read" if oldest is None else f"the stalest read was certainly {format_duration(oldest)} old"
     name, promise = f"staleness.{key}", f"no read is staler than {words}"
-    if support is None or len(support.late_ns) == 0:
-        missing = f"no acknowledged write was followed by reads in the phase {phase}, so nothing shows that the bound holds"
+    if support is None or len(support.late_ns) == 0 or oldest is None:
+        what = "read was answered" if support is not None else "acknowledged write was followed by reads"
+        missing = f"no {what} in the phase {phase}, so nothing shows that the bound holds"
         return settle(name, promise, broken, measured=measured, n=0, missing=missing)
     n, held = len(support.late_ns), support.held(needed.resolution)
     low, high = clopper_pearson(held, n)

@@ -228,6 +228,34 @@ def test_a_bound_for_a_fault_that_never_struck_is_undecided() -> None:
     assert "whether no read is staler than 2s, during kill: no acknowledged write" in verdict.why
 
 
+def test_a_bound_for_a_fault_in_which_no_read_was_answered_is_undecided() -> None:
+    """Reads before the fault of a write that was acknowledged just before it do not show what the fault did."""
+    promise = 'staleness = { steady = "20ms", during = { partition = "fault + 50ms" }, after_heal = "5ms" }'
+    operations = "w x1 @a s0 0-1; r x1 @b s1 2-3; r x @b s1 30-31 fail; r x1 @b s1 %s"
+    for read, outcome in (("100-101", Outcome.INCONCLUSIVE), ("44-45", Outcome.PASS)):
+        recorded = history(operations % read, episodes=[partition(20, 40)])
+        assert clause_of(recorded, promise).outcome is outcome
+    silent = history(operations % "100-101", episodes=[partition(20, 40)])
+    assert "no read was answered in the phase during partition" in clause_of(silent, promise).why
+
+
+def test_episodes_in_which_nobody_read_are_no_sample_of_a_rate() -> None:
+    """Sixty partitions show something only if reads were answered in them."""
+    rate = 'rates = [ { phase = "during partition", older_than = "1ms", at_most = 0.05, per = "episode" } ]'
+    episodes = [partition(10 * i, 10 * i + 5) for i in range(1, 61)]
+    reads = "; ".join(f"r x1 @b s1 {10 * i + 2}-{10 * i + 3}" for i in range(1, 61))
+    assert clause_of(history("w x1 @a s0 0-1; r x1 @b s1 900-901", episodes=episodes), rate).outcome is Outcome.INCONCLUSIVE
+    assert clause_of(history(f"w x1 @a s0 0-1; {reads}", episodes=episodes), rate).outcome is Outcome.PASS
+
+
+def test_a_node_that_answers_nobody_has_not_converged() -> None:
+    """It was asked, so it counts."""
+    needs = LENIENT.replace("coverage = 0.0", "coverage = 0.9")
+    dead = history("w x1 @a s0 0-1; r x1 @a s1 11-12; r x @b s2 11-12 fail", settled=10)
+    clause = clause_of(dead, 'converges_within = "5ms"', needs)
+    assert (clause.outcome, clause.resolution) == (Outcome.INCONCLUSIVE, "50.0% of keys at nodes probed")
+
+
 def test_versions_behind_are_counted() -> None:
     """A read two acknowledged versions behind breaks a bound of one."""
     recorded = history("w x1 @a s0 0-1; w x2 @a s0 2-3; w x3 @a s0 4-5; r x1 @b s1 6-7")
@@ -433,6 +461,20 @@ def test_every_episode_of_every_fault_is_proven(episodes: list[Episode], enough:
     assert why in verdict.why
 
 
+@pytest.mark.parametrize(
+    ("during", "enough"),
+    [("r x2 @b s1 50-51", True), ("r x @b s1 50-51 fail", True), ("r x2 @b s1 30-61", True), ("r x @b s1 30- info", False)],
+)
+def test_a_fault_that_nobody_worked_through_shows_nothing(during: str, enough: bool) -> None:  # noqa: FBT001 - a parameter
+    """An episode counts only if an operation was under way while it was on, whatever became of it."""
+    plan = plan_of(adequacy=LENIENT.replace("episodes = 0", "episodes = 1"), faults=FAULT)
+    recorded = history(f"{CLEAN}; {during}; r x2 @a s2 70-71", episodes=[partition(40, 60)])
+    evidence = evidence_of(recorded, "fault partition", plan)
+    assert evidence.enough is enough
+    assert enough or "no operation was under way in 1 of 1 episodes" in evidence.why
+    assert verdict_of(recorded, plan).outcome is (Outcome.PASS if enough else Outcome.INCONCLUSIVE)
+
+
 def test_two_faults_of_one_kind_are_told_apart() -> None:
     """Each fault of the plan needs episodes of its own."""
     plan = plan_of(adequacy=ADEQUATE, faults=FAULT + FAULT)
@@ -466,9 +508,9 @@ def test_coverage_counts_keys_at_nodes() -> None:
     needs = plan_of(adequacy=LENIENT.replace("coverage = 0.0", "coverage = 0.75"))
     recorded = history("w x1 @a s0 0-1; r x1 @a s1 2-3; r x1 @b s1 20-21; w y1 @a s0 4-5; r y1 @b s1 5000-5001")
     evidence = evidence_of(recorded, "coverage", needs)
-    assert (evidence.enough, evidence.seen) == (True, "3 of 4 pairs; 3 of 20 (key, node, age) cells")
+    assert (evidence.enough, evidence.seen) == (True, "3 of 4 pairs at 2 of 2 nodes; 3 of 20 (key, node, age) cells")
     fewer = evidence_of(history("w x1 @a s0 0-1; r x1 @a s1 2-3; r x0 @b s1 0-1; w y1 @a s0 4-5"), "coverage", needs)
-    assert (fewer.enough, fewer.seen) == (False, "1 of 4 pairs; 1 of 20 (key, node, age) cells")
+    assert (fewer.enough, fewer.seen) == (False, "1 of 4 pairs at 2 of 2 nodes; 1 of 20 (key, node, age) cells")
 
 
 @pytest.mark.parametrize(
