@@ -5,7 +5,6 @@ GitHub takes 1 MiB a step and drops all of it beyond; this file stays under 64 K
 
 from __future__ import annotations
 
-from harness.durations import format_duration
 from reports.record import Report
 from reports.words import PROXY_NOTE, SIGNS, clip, count, one_line
 
@@ -27,7 +26,7 @@ def render_markdown(report: Report) -> str:
         "",
         _text(report.why, 1000),
         "",
-        _facts(report),
+        " · ".join(_text(fact) for fact in report.facts),
         "",
         "```sh",
         one_line(report.replay).replace("```", "` ` `"),
@@ -40,18 +39,6 @@ def render_markdown(report: Report) -> str:
     if report.by_proxy and report.history.episodes:
         lines += ["", f"> {PROXY_NOTE}"]
     return _within("\n".join(lines) + "\n")
-
-
-def _facts(report: Report) -> str:
-    facts = [
-        report.environment.get("candidate", report.plan.candidate.kind),
-        f"{report.plan.run.runtime} runtime",
-        f"seed {report.plan.seed}",
-        f"plan {report.plan.hash}",
-        format_duration(report.history.end_ns),
-        f"{count(len(report.history))} operations",
-    ]
-    return " · ".join(_text(fact) for fact in facts)
 
 
 def _contract(report: Report) -> list[str]:

@@ -6,11 +6,13 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.durations import format_duration
 from harness.errors import FAILURE, INCONCLUSIVE, PASS, VIOLATED
 from harness.findings import telling
 from harness.history import History
 from harness.plan import Plan
 from harness.results import Clause, Curve, Finding, Measure, Outcome, Result, Verdict
+from reports.words import plural
 
 _EXIT_STATUS = {Outcome.PASS: PASS, Outcome.VIOLATED: VIOLATED, Outcome.INCONCLUSIVE: INCONCLUSIVE}
 
@@ -69,6 +71,18 @@ class Report:
     def replay(self) -> str:
         """The command that runs the same plan again, or for a history from elsewhere checks it again."""
         return self.command or f"anachron replay {shlex.quote(self.run)}"
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What was run, in a few words each."""
+        return (
+            self.environment.get("candidate", self.plan.candidate.kind),
+            f"{self.plan.run.runtime} runtime",
+            f"seed {self.plan.seed}",
+            f"plan {self.plan.hash}",
+            format_duration(self.history.end_ns),
+            plural(len(self.history), "operation"),
+        )
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -29,8 +29,8 @@ _AXIS = 118
 """Where the time axis stands."""
 _LABELS = 150
 """Where the operations' labels begin."""
-_LANES = 430
-"""Where the first lane stands."""
+_LEAST_LANES, _BEFORE_LANES = 340.0, 44.0
+"""Where the first lane stands at least, and how far behind the labels."""
 _LETTER, _SMALL_LETTER = 7.0, 5.8
 """Pixels that a letter of a label and of its detail takes, about."""
 _UNANSWERED = 22.0
@@ -41,8 +41,8 @@ _LEAST, _USUAL, _MOST = 7.0, 28.0, 72.0
 """Pixels that a stretch between two events takes: at least, at the median, at most."""
 _LABEL_STEP = 36.0
 _TICK_STEP = 14.0
-_LABEL_LENGTH = 40
-_KEY_LENGTH = 15
+_LABEL_LENGTH = 52
+_KEY_LENGTH = 28
 _NODE_LENGTH = 24
 _UNITS = (("s", 1e9, 6), ("ms", 1e6, 3), ("us", 1e3, 3))
 """How times since the first event are written: the unit, its length in ns, its decimals."""
@@ -100,7 +100,9 @@ def spacetime(rows: tuple[Row, ...], episodes: tuple[Episode, ...], name: str) -
     sessions = list(dict.fromkeys(row.session for row in rows))
     nodes = sorted({row.node for row in rows})
     between_sessions = _CLOSE if len(sessions) > _FEW else _APART
-    clients = {session: _LANES + between_sessions * place for place, session in enumerate(sessions)}
+    words = [_words(row) for row in rows]
+    lanes = max(_LEAST_LANES, _LABELS + max(_width(*each) for each in words) + _BEFORE_LANES)
+    clients = {session: lanes + between_sessions * place for place, session in enumerate(sessions)}
     name_width = min(max(len(node) for node in nodes), _NODE_LENGTH) * _LETTER
     between_nodes = max(96.0, name_width + 24)
     first_node = clients[sessions[-1]] + max(130.0, name_width)
@@ -117,8 +119,8 @@ def spacetime(rows: tuple[Row, ...], episodes: tuple[Episode, ...], name: str) -
         *(_lane("node", node, x, height) for node, x in machines.items()),
         _time(axis),
         *(
-            _operation(row, top, axis, clients[row.session], machines[row.node])
-            for row, top in zip(rows, label_tops, strict=True)
+            _operation(row, each, top, axis, session=clients[row.session], node=machines[row.node])
+            for row, each, top in zip(rows, words, label_tops, strict=True)
         ),
     ]
     return element(
@@ -243,16 +245,24 @@ def _broken(stretch: Stretch) -> list[Markup]:
     ]
 
 
-def _operation(row: Row, label_top: float, axis: Axis, session: float, node: float) -> Markup:
+def _words(row: Row) -> tuple[str, str]:
+    """An operation's label, and the detail below it."""
+    label = clip(row.phrase(shorten(row.key, _KEY_LENGTH)), _LABEL_LENGTH)
+    return label, f"{row.name} · {row.took}" + (f" · {row.age}" if row.age else "")
+
+
+def _width(label: str, detail: str) -> float:
+    """Pixels that a label and its detail take, about."""
+    return max(len(label) * _LETTER, len(detail) * _SMALL_LETTER)
+
+
+def _operation(row: Row, words: tuple[str, str], label_top: float, axis: Axis, *, session: float, node: float) -> Markup:
     top, bottom = axis.at(row.call_ns), axis.at(row.end_ns)
     middle = (top + bottom) / 2
     answered = row.return_ns is not None
     style = ("read" if row.function == "read" else "write") + ("" if answered else " unknown")
-    label, detail = (
-        clip(row.phrase(shorten(row.key, _KEY_LENGTH)), _LABEL_LENGTH),
-        f"{row.name} · {row.took}" + (f" · {row.age}" if row.age else ""),
-    )
-    label_end = _LABELS + max(len(label) * _LETTER, len(detail) * _SMALL_LETTER) + 8
+    label, detail = words
+    label_end = _LABELS + _width(label, detail) + 8
     marks = [
         element("title", f"{row.name}: {row.sentence} at {row.node}, {row.took}"),
         _line(label_end, label_top, session - 8, top + 2, "leader"),

@@ -9,7 +9,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.durations import format_duration
 from reports.record import Report
 from reports.words import SIGNS, count, one_line
 
@@ -19,7 +18,10 @@ _FINDINGS = 3
 
 def verdict_view(report: Report) -> RenderableType:
     """The verdict as something that a rich console prints."""
-    parts: list[RenderableType] = [_headline(report), _facts(report)]
+    parts: list[RenderableType] = [
+        _headline(report),
+        Text("   " + " · ".join(one_line(fact) for fact in report.facts), style="dim"),
+    ]
     if report.clauses:
         parts += [Text(), _clauses(report)]
     parts += _findings(report)
@@ -39,18 +41,6 @@ def render_text(report: Report, width: int = 110) -> str:
 def _headline(report: Report) -> Text:
     sign = SIGNS[report.answer]
     return Text.assemble((f" {sign.mark} {sign.word} ", f"bold reverse {_COLOURS[sign.style]}"), "  ", one_line(report.why))
-
-
-def _facts(report: Report) -> Text:
-    facts = (
-        report.environment.get("candidate", report.plan.candidate.kind),
-        f"{report.plan.run.runtime} runtime",
-        f"seed {report.plan.seed}",
-        f"plan {report.plan.hash}",
-        format_duration(report.history.end_ns),
-        f"{count(len(report.history))} operations",
-    )
-    return Text("   " + " · ".join(one_line(fact) for fact in facts), style="dim")
 
 
 def _clauses(report: Report) -> Table:

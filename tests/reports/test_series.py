@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers.staleness import check
-from harness.history import NEVER
+from harness.history import Status
 from reports.ages import ages
 from reports.curve_charts import staleness_curves
 from reports.series import BINS, quantile_rank, series, survival
@@ -34,11 +34,13 @@ def test_every_operation_is_in_exactly_one_bin() -> None:
 
 
 def test_quantiles_of_a_bin_are_those_of_its_operations() -> None:
-    """The response time of one bin is the order statistic of the answers called within it."""
+    """The response time of one bin is the order statistic of the ok operations called within it."""
     run = history(5_000)
     binned = series(run, ages(run, plan().contract))
     for number in (0, 17, len(binned.edges_ns) - 2):
-        inside = (run.call_ns >= binned.edges_ns[number]) & (run.call_ns < binned.edges_ns[number + 1]) & (run.return_ns < NEVER)
+        inside = (
+            (run.call_ns >= binned.edges_ns[number]) & (run.call_ns < binned.edges_ns[number + 1]) & (run.status == Status.OK)
+        )
         times = sorted((run.return_ns - run.due_ns)[inside].tolist())
         assert binned.response_ns["p50"][number] == times[int(np.ceil(len(times) / 2)) - 1]
 
@@ -70,3 +72,15 @@ def test_the_distribution_counts_the_same_broken_bounds_as_the_checker() -> None
     said = [re.search(r"(\S+) broke the bound", chart.reading) for chart in charts]
     counted = sum(int(match[1].replace(",", "").replace("None", "0")) for match in said if match)
     assert counted == found > 20
+
+
+def test_the_distribution_shows_the_bound_that_the_contract_sets() -> None:
+    """A bound that depends on the fault's length is drawn at its least; where the contract sets none, the chart says so."""
+    run, contract = history(), plan().contract
+    charts = {chart.name: chart for chart in staleness_curves(run, contract, ages(run, contract))}
+    assert [key.label for key in charts["ccdf-steady"].keys if key.style == "promise"] == ["promised: 100ms"]
+    (promised,) = [key.label for key in charts["ccdf-during-partition"].keys if key.style == "promise"]
+    assert promised == "promised: fault + 500ms, here at least 3.5s"
+    silent = contract.model_copy(update={"staleness": contract.staleness.model_copy(update={"during": {}})})
+    charts = {chart.name: chart for chart in staleness_curves(run, silent, ages(run, silent))}
+    assert "The contract sets no bound for this phase." in charts["ccdf-during-partition"].reading
