@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from checkers.scans import NONE, distinct, least_after
-from checkers.versions import UNKNOWN, versions
+from checkers.scans import NONE, distinct, greatest_before, least_after
+from checkers.versions import ALWAYS, UNKNOWN, versions
 from harness.history import Column, Function, History
 
 
@@ -46,7 +46,11 @@ def overtaken(history: History, group: Column, did: Column, judged: Column) -> t
     doers = np.flatnonzero(did != UNKNOWN)
     doers = doers[np.isin(history.key[doers], history.key[rows])]
     next_write = _next(group[writes], history.call_ns[writes], group[doers], history.return_ns[doers])
-    doers, next_write = doers[next_write != NONE], next_write[next_write != NONE]
+    in_time = next_write != NONE
+    in_time[in_time] = history.call_ns[writes[next_write[in_time]]] < last_missed(history, judged)[did[doers[in_time]]]
+    doers, next_write = doers[in_time], next_write[in_time]
+    if len(doers) == 0:
+        return nothing, nothing, nothing, nothing
 
     never = int(max(history.end_ns, history.call_ns.max())) + 1
     found = np.flatnonzero((history.function == Function.READ) & (table.place != UNKNOWN) & (history.epoch >= 0))
@@ -75,6 +79,19 @@ def overtaken(history: History, group: Column, did: Column, judged: Column) -> t
         shower = _where(table.place[showed], history.return_ns[showed], first_shown)[table.place[writes[write]]]
         proofs.append([doers[doer], writes[write], showed[shower], asked])
     return tuple(np.concatenate(columns) for columns in zip(*proofs, strict=True))  # type: ignore[return-value]  # four
+
+
+def last_missed(history: History, needs: Column) -> Column:
+    """Per place the last call of an operation that falls below it, by ``needs``: who did it only later obliged nobody who erred.
+
+    One entry more than places: that of ``UNKNOWN``.
+    """
+    table = history.derive(versions)
+    rows = np.flatnonzero(needs != UNKNOWN)
+    called_ns = np.full(len(table), ALWAYS)
+    np.maximum.at(called_ns, needs[rows], history.call_ns[rows])
+    below = greatest_before(called_ns, table.key)
+    return np.append(np.where(below == NONE, ALWAYS, called_ns[below]), ALWAYS)
 
 
 def _next(group: Column, call_ns: Column, of_group: Column, after_ns: Column) -> Column:

@@ -37,7 +37,7 @@ import numpy as np
 from checkers import wording
 from checkers.base import Proof, findings, phases_at
 from checkers.node_regress import steps_back
-from checkers.observers import overtaken
+from checkers.observers import last_missed, overtaken
 from checkers.scans import broken_floors, stable_order
 from checkers.versions import UNKNOWN, first_sight, meant_in_order, newest_meant, outdated, versions
 from harness.history import Column, Function, History, Status
@@ -88,6 +88,8 @@ def check(history: History, contract: Contract) -> Result:
     misplaced = outdated(history, wrote)
     steady = judged.copy()
     steady[steps_back(history, contract).then] = UNKNOWN
+    missed_ns = last_missed(history, np.maximum(judged, misplaced))
+    seen, wrote = (np.where((did != UNKNOWN) & (history.return_ns < missed_ns[did]), did, UNKNOWN) for did in (seen, wrote))
 
     def same_key(raises: Column, needs: Column) -> Search:
         return lambda group: _same_key(history, group, raises, needs)
