@@ -210,7 +210,7 @@ class _Live:
         self._watch.stage("healing")
         # Confirmations may take longer; the fleet is left to itself as soon as the last fault is gone.
         await asyncio.wait([strikes, healed], return_when=asyncio.FIRST_COMPLETED)
-        if not self._stopped:
+        if self._all_over.is_set() and not self._stopped:
             self._settled_ns = self.clock()
             self._watch.stage("settling")
             promised_ns = self._plan.contract.converges_within

@@ -143,6 +143,7 @@ class Proxies:
                 answer = await asyncio.wait_for(self._answer(self._sent), _ANSWERS_WITHIN_S)
             except (OSError, asyncio.IncompleteReadError) as error:
                 why = await self._why(error)
+                self.child.kill_now()  # whatever it does from now on, nobody would know; and nobody waits for it twice
                 raise HarnessError(f"the proxy does not carry out {do!r}", where=str(self._log), why=why) from error
         if "error" in answer:
             raise HarnessError(f"the proxy cannot carry out {do!r}", where=str(self._log), why=answer["error"])

@@ -38,6 +38,9 @@ SERVER = """\
 #!{python}
 import asyncio, os, sys
 
+if {once} and os.path.exists("lived"):
+    sys.exit("there is no second life")
+open("lived", "w").close()
 PLAIN = {{b"PING": b"+PONG\\r\\n", b"SET": b"+OK\\r\\n"}}
 INFO = f"redis_version:7.9.9\\r\\nprocess_id:{{os.getpid()}}\\r\\nrun_id:odd\\r\\nmaster_replid:odd\\r\\nrole:master\\r\\n"
 
@@ -81,12 +84,12 @@ class Silent:
 def judged(tmp_path, monkeypatch):
     """Run the plan against a server that gives ``answer`` to the commands ``odd``; the report."""
 
-    def run(answer, odd=(b"GET",)):
+    def run(answer, odd=(b"GET",), *, once=False, faults=""):
         program = tmp_path / "redis-server"
-        program.write_text(SERVER.format(python=sys.executable, answer=answer, odd=odd))
+        program.write_text(SERVER.format(python=sys.executable, answer=answer, odd=odd, once=once))
         program.chmod(0o755)
         monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-        finished = conductor.run(parse_plan(PLAN), PLAN, tmp_path / "runs", Silent())
+        finished = conductor.run(parse_plan(PLAN + faults), PLAN + faults, tmp_path / "runs", Silent())
         assert finished.report.environment["candidate"] == "redis-single: Redis 7.9.9"
         assert finished.report.failure == ""
         assert set(finished.paths) == {"report.html", "results.json", "junit.xml", "summary.md"}
@@ -119,3 +122,25 @@ def test_a_server_that_never_answers_is_inconclusive(judged):
     report = judged(b"", (b"GET", b"SET"))
     assert report.verdict.outcome is Outcome.INCONCLUSIVE
     assert "success-rate" in {item.name for item in report.verdict.adequacy if not item.enough}
+
+
+KILL = """
+[[faults]]
+kind = "kill"
+targets = ["primary"]
+every = "10s"
+lasts = "100ms"
+after = "200ms"
+"""
+
+
+def test_a_server_that_does_not_come_back_was_not_healed(judged):
+    """A restart that fails leaves the fault in place: the fleet is not probed as if all were well, and the log says why."""
+    report = judged(b"$-1\r\n", once=True, faults=KILL)
+    assert report.verdict.outcome is Outcome.INCONCLUSIVE
+    (episode,) = report.history.episodes
+    assert episode.healed_ns is None
+    assert any(sentence.startswith("when healed: primary did not start") for sentence in episode.evidence)
+    assert report.history.settled_ns is None
+    assert "settled" in {item.name for item in report.verdict.adequacy if not item.enough}
+    assert "there is no second life" in report.logs["primary"]
