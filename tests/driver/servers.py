@@ -84,6 +84,18 @@ def answering(reply: bytes) -> Handler:
     return handle
 
 
+@contextlib.contextmanager
+def black_hole() -> Iterator[Endpoint]:
+    """An endpoint that takes no connection and does not say so."""
+    with socket.socket() as listener, socket.socket() as fills, socket.socket() as the_queue:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for client in (fills, the_queue):
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        yield Endpoint(*listener.getsockname())
+
+
 def refusing_endpoint() -> Endpoint:
     """An endpoint at which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -18,15 +18,18 @@ from harness.driver.loop import FAIL_PAUSE_NS, MAX_ODDITIES, STALL_NS
 from harness.driver.worker import Worker
 from harness.history import NEVER, Function, History, Seen, Status
 from harness.journal import read_journals, read_oddities
-from harness.operations import Operation, Outcome
-from harness.runtimes.base import Endpoint
+from harness.operations import Operation, Outcome, Session
 from tests.driver.codecs import PADDING
 from tests.driver.runs import MS, play_here, task
-from tests.driver.servers import answering, refusing_endpoint, server
+from tests.driver.servers import answering, black_hole, refusing_endpoint, server
 
 
 def errors(history: History) -> set[str]:
     return {history.errors[code] for code in history.error if code >= 0}
+
+
+def iter_once(operation: Operation) -> Session:
+    yield operation
 
 
 def assert_one_process_for_each_info(history: History) -> None:
@@ -86,8 +89,18 @@ def resetting(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def stuttering(connection: socket.socket) -> None:
+    connection.recv(4096)
+    connection.sendall(b"$30\r\nonly the begin")
+
+
 @pytest.mark.parametrize(
-    ("handle", "error"), [(dying, "connection closed by the server"), (resetting, "connection reset by peer")]
+    ("handle", "error"),
+    [
+        (dying, "connection closed by the server"),
+        (stuttering, "connection closed by the server"),
+        (resetting, "connection reset by peer"),
+    ],
 )
 def test_a_connection_lost_after_sending_is_info(tmp_path: Path, handle: Callable[[socket.socket], None], error: str) -> None:
     """Nobody knows what the server did before it went."""
@@ -116,13 +129,7 @@ def test_a_refused_connection_is_fail(tmp_path: Path) -> None:
 
 def test_a_connection_that_never_opens_is_fail(tmp_path: Path) -> None:
     """A black hole takes no connection: after the time-out it is certain that nothing was sent."""
-    with socket.socket() as listener, socket.socket() as fills, socket.socket() as the_queue:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for client in (fills, the_queue):
-            client.setblocking(False)
-            client.connect_ex(listener.getsockname())
-        endpoint = Endpoint(*listener.getsockname())
+    with black_hole() as endpoint:
         worker = Worker(task(tmp_path, [endpoint], timeout_ms=60, sessions=2), 0)
         begin_ns = worker.loop.now_ns()
         worker.run(begin_ns, begin_ns + 300 * MS)
@@ -131,6 +138,29 @@ def test_a_connection_that_never_opens_is_fail(tmp_path: Path) -> None:
     assert len(history) >= 4
     assert errors(history) == {"connect: time-out"}
     assert (history.status == Status.FAIL).all()
+
+
+def test_what_waits_for_its_connection_is_not_called_yet(tmp_path: Path) -> None:
+    """The journal hears of an operation when it is sent or cannot be: a kill before that leaves no trace of it."""
+    with black_hole() as endpoint:
+        the_task = task(tmp_path, [endpoint], timeout_ms=50, sessions=1)
+        worker = Worker(the_task, 0)
+        assert len(read_journals(the_task.directory)) == 0
+        client = Client(iter_once(Operation(Function.READ, 0, 0)), 0, 0, 1)
+        waited: list[int] = []
+
+        def looked() -> None:
+            waited.append(len(read_journals(the_task.directory)))
+
+        turn = worker.loop._turn
+        worker.loop._turn = lambda wait_ns: (turn(wait_ns), looked())[0]  # type: ignore[method-assign]
+        begin_ns = worker.loop.now_ns()
+        worker.loop.run([client], begin_ns, begin_ns + 500 * MS)
+    assert waited[0] == 0
+    assert waited[-1] == 1
+    history = read_journals(the_task.directory)
+    assert errors(history) == {"connect: time-out"}
+    assert history.due_ns[0] == history.call_ns[0] <= history.return_ns[0] - 50 * MS
 
 
 @pytest.mark.parametrize(
@@ -254,6 +284,71 @@ def test_large_requests_and_replies_go_through_whole(tmp_path: Path) -> None:
     assert (history.status == Status.OK).all()
     assert {int(size) for size in map(len, stored.values())} & set(range(len(PADDING) + 5, len(PADDING) + 40))
     assert (history.seen == Seen.GARBAGE).any(), "the padding is no value of ours, and was read back"
+
+
+def test_a_request_that_was_sent_in_part_is_info(tmp_path: Path) -> None:
+    """The server got some of it and is gone: whether that was enough only it could say."""
+
+    def nibbling(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.recv(1000)
+
+    with server(nibbling) as endpoint:
+        the_task = replace(task(tmp_path, [endpoint], sessions=2, reads=0.0), protocol="tests.driver.codecs:Bulky")
+        history = play_here(the_task, 150)
+    assert len(history) > 4
+    assert (history.status == Status.INFO).all()
+
+
+def test_an_operation_holds_what_the_server_saw_of_it(tmp_path: Path) -> None:
+    """Called before its first byte was there, returned after its last byte had left: real time is never turned round."""
+    seen: dict[bytes, tuple[int, int]] = {}
+
+    def telling(connection: socket.socket) -> None:
+        while request := connection.recv(4096):
+            arrived_ns = time.monotonic_ns()
+            value = request.split(b"\r\n")[-2]
+            time.sleep(0.001)
+            seen[value] = arrived_ns, time.monotonic_ns()
+            connection.sendall(b"+OK\r\n")
+
+    with server(telling) as endpoint:
+        the_task = task(tmp_path, [endpoint], sessions=8, keys=8, reads=0.0)
+        history = play_here(the_task, 200)
+    assert len(history) == len(seen) > 50
+    for value, (arrived_ns, left_ns) in seen.items():
+        row = history.rows_of(np.array([int(value.rpartition(b"|")[2])]))[0]
+        assert history.call_ns[row] + the_task.origin_ns <= arrived_ns
+        assert history.return_ns[row] + the_task.origin_ns >= left_ns
+    for session in range(8):
+        rows = history.session == session
+        assert (history.call_ns[rows][1:] >= history.return_ns[rows][:-1]).all(), "one operation at a time"
+
+
+def test_the_end_waits_for_answers_without_haste(tmp_path: Path) -> None:
+    """After the end answers are still taken in; sessions are asked for nothing more, and the loop sleeps meanwhile."""
+    asked: list[int] = []
+
+    def slow(connection: socket.socket) -> None:
+        asked.append(1)
+        delay = 0.1 * len(asked)
+        while connection.recv(4096):
+            time.sleep(delay)
+            connection.sendall(b"$-1\r\n")
+
+    with server(slow) as endpoint:
+        worker = Worker(task(tmp_path, [endpoint], sessions=3, reads=1.0), 0)
+        worker.open()
+        turns: list[int] = []
+        turn = worker.loop._turn
+        worker.loop._turn = lambda wait_ns: (turn(wait_ns), turns.append(1))[0]  # type: ignore[method-assign,func-returns-value]
+        begin_ns = worker.loop.now_ns()
+        worker.run(begin_ns, begin_ns + 50 * MS)
+        worker.close()
+    history = read_journals(worker.task.directory)
+    assert len(history) == 3
+    assert (history.status == Status.OK).all()
+    assert len(turns) < 100
 
 
 def test_a_slow_server_does_not_slow_the_schedule(tmp_path: Path) -> None:

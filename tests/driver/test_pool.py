@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -294,6 +295,69 @@ def test_a_stopped_process_leaves_a_stall(store: Endpoint, tmp_path: Path) -> No
     stopped_ns, continued_ns = asyncio.run(scenario())
     stalls = [stall for stall in read_journals(the_task.directory).stalls if stall.worker == 0]
     assert any(stall.begin_ns <= stopped_ns + 20 * MS and stall.end_ns >= continued_ns for stall in stalls)
+
+
+def test_a_stopped_process_does_not_call_time_on_what_was_answered(tmp_path: Path) -> None:
+    """Answers that came while the worker stood still, for longer than the time-out, are taken in before time-outs are called."""
+
+    def slow(connection: socket.socket) -> None:
+        while connection.recv(4096):
+            time.sleep(0.02)
+            connection.sendall(b"$-1\r\n")
+
+    with server(slow) as endpoint:
+        the_task = task(tmp_path, [endpoint], timeout_ms=100, sessions=4, reads=1.0)
+
+        async def scenario() -> None:
+            pool = await begun(the_task, 60_000)
+            for stops in range(1, 6):
+                await until_counted(pool, 20 * stops)
+                os.kill(process_of(pool, 0), signal.SIGSTOP)
+                await asyncio.sleep(0.2)
+                os.kill(process_of(pool, 0), signal.SIGCONT)
+            pool.stop()
+            await pool.finished()
+            await pool.close()
+
+        asyncio.run(scenario())
+    history = read_journals(the_task.directory)
+    assert len(history.stalls) >= 4
+    assert (history.status == Status.OK).all()
+
+
+def test_a_paused_server_shows_in_response_times_and_not_in_service_times(tmp_path: Path) -> None:
+    """Open loop: what was due during the pause waited for its end; what was then called was served as fast as ever."""
+    with valkey(tmp_path) as (endpoint, process):
+        the_task = task(tmp_path, [endpoint], timeout_ms=10_000, sessions=4, keys=4, rate=400.0)
+
+        async def scenario() -> tuple[int, int]:
+            pool = await begun(the_task, 60_000)
+            await until_counted(pool, 50)
+            process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(0.05)
+            paused_ns = time.monotonic_ns() - the_task.origin_ns
+            await asyncio.sleep(0.5)
+            resumed_ns = time.monotonic_ns() - the_task.origin_ns
+            process.send_signal(signal.SIGCONT)
+            await until_counted(pool, pool.counts().ok + 450)
+            pool.stop()
+            await pool.finished()
+            await pool.close()
+            return paused_ns, resumed_ns
+
+        paused_ns, resumed_ns = asyncio.run(scenario())
+    history = read_journals(the_task.directory)
+    assert (history.status == Status.OK).all()
+    assert_reads_are_explained(history)
+    waited = (history.due_ns > paused_ns) & (history.due_ns < resumed_ns)
+    # 400 a second for half a second, but for the luck of a Poisson process.
+    assert 120 < waited.sum() < 300
+    assert (history.return_ns[waited] >= resumed_ns).all()
+    queued = waited & (history.call_ns >= resumed_ns)
+    assert waited.sum() - queued.sum() <= 4, "each session has one in flight, the others' waiting is lag"
+    service_ns = history.return_ns[queued] - history.call_ns[queued]
+    assert np.median(service_ns) < 50 * MS
+    assert np.median(history.return_ns[queued] - history.due_ns[queued]) > 150 * MS
 
 
 def test_a_killed_server_is_info_then_fail(tmp_path: Path) -> None:
