@@ -23,8 +23,8 @@ from harness.candidates import CANDIDATES
 from harness.contract import judge
 from harness.durations import format_duration
 from harness.environment import load_average, machine_facts
-from harness.errors import PlanError, StorageError
-from harness.experiment import Experiment, Watcher, conduct
+from harness.errors import InterruptedRunError, PlanError, StorageError
+from harness.experiment import Experiment, Recording, Watcher, conduct
 from harness.history import History
 from harness.journal import read_oddities
 from harness.plan import Plan
@@ -70,14 +70,27 @@ def prepare(plan: Plan) -> Experiment:
 def run(plan: Plan, text: str, root: Path, watch: Watcher) -> Finished:
     """Carry out ``plan``, which was written as ``text``, in a new directory under ``root``.
 
-    Raises ``PlanError`` and ``UnsupportedError`` before anything starts, ``StartupError`` if the nodes do not come up, and
-    ``StorageError`` if the history cannot be saved. Later failures of the harness are told in the report.
+    Raises ``PlanError`` and ``UnsupportedError`` before anything starts, ``StartupError`` if the nodes do not come up,
+    ``InterruptedRunError`` if the user does not wait for the verdict, and ``StorageError`` if the history cannot be saved. Later
+    failures of the harness are told in the report.
     """
     experiment = prepare(plan)
     directory = RunDirectory.create(root, plan, text)
     runtime = _runtime(plan, directory.path)
     directory.add_environment({**_facts(experiment, runtime), **machine_facts()})  # a killed run can say what it was, too
     recording = asyncio.run(conduct(experiment, runtime, directory, watch))
+    try:
+        return _finish(directory, plan, recording, watch)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "the run was interrupted while it was judged",
+            where=str(directory.path),
+            fix="`anachron check` judges what was recorded",
+        ) from None
+
+
+def _finish(directory: RunDirectory, plan: Plan, recording: Recording, watch: Watcher) -> Finished:
+    """Save, check, judge and report what was recorded."""
     watch.stage("saving")
     directory.save_history(recording.history)
     failure = {"failure": str(recording.failure)} if recording.failure else {}
@@ -145,7 +158,7 @@ def _end(path: Path) -> str:
 
 
 def _refuse_version_order(plan: Plan) -> None:
-    """Raise ``PlanError`` if the contract promises what only an order of versions can show (DEFINITIONS, who orders versions)."""
+    """Raise ``PlanError`` if the contract promises what only an order of versions can show (DEFINITIONS, "Versions")."""
     contract = plan.contract
     promised = [
         name

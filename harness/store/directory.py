@@ -159,6 +159,13 @@ class RunDirectory:
 
     def assemble_history(self) -> History:
         """The history in the journals, with the epochs, fault episodes and stalls of the logs; raises ``HistoryError``."""
+        if not any(self.journals.glob("*")):
+            raise HistoryError(
+                "this run recorded nothing",
+                where=str(self.path),
+                why="it ended before its sessions began",
+                fix="run its plan again",
+            )
         history = assign_epochs(read_journals(self.journals), read_samples(self.epoch_log))
         stalls = sorted((*history.stalls, *read_stalls(self.stall_log)), key=lambda stall: stall.begin_ns)
         return replace(history, episodes=read_episodes(self.episode_log), stalls=tuple(stalls))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import conductor
-from harness.errors import PlanError, StartupError, UnsupportedError
+from harness.errors import InterruptedRunError, PlanError, StartupError, UnsupportedError
 from harness.history import NO_WORKER
 from harness.plan import parse_plan
 from harness.results import Outcome
@@ -145,6 +145,21 @@ def test_the_first_interrupt_ends_a_run_early_and_judges_what_there_is(tmp_path)
     assert report.verdict.outcome is Outcome.INCONCLUSIVE
     assert not report.history.complete
     assert len(report.history) > 50
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("stage", ["starting 2 nodes", "saving", "checking", "writing the report"])
+def test_an_interrupt_before_or_after_the_sessions_says_what_there_is(stage, tmp_path):
+    """Ctrl-C while nodes start or while the run is judged stops everything; what was recorded can be checked."""
+    text = PLAN.replace('"2s"', '"500ms"')
+    with pytest.raises(InterruptedRunError) as caught:
+        conductor.run(parse_plan(text), text, tmp_path, Silent(stage, lambda: os.kill(os.getpid(), signal.SIGINT)))
+    (run,) = list_runs(tmp_path)
+    assert str(run.path) in str(caught.value)
+    assert leftovers(run.path) == []
+    if stage != "starting 2 nodes":
+        assert "`anachron check`" in str(caught.value)
+        assert len(conductor.evaluate(run).history) > 50
 
 
 @pytest.mark.servers

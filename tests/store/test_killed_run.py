@@ -97,5 +97,5 @@ def test_a_saved_history_is_read_in_place_of_the_journals(killed: RunDirectory) 
 def test_a_run_that_recorded_nothing_says_so(tmp_path: Path) -> None:
     """Killed before its first operation, a run has no history."""
     run = RunDirectory.create(tmp_path, parse_plan(TEXT), TEXT)
-    with pytest.raises(HistoryError, match="journal"):
+    with pytest.raises(HistoryError, match="recorded nothing"):
         run.load_history()
