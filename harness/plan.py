@@ -52,7 +52,7 @@ M = TypeVar("M", bound=BaseModel)
 class Record(BaseModel):
     """A frozen part of a plan that knows no keys but its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
 class Sessions(Record):

@@ -9,6 +9,7 @@ Misses what happens between probes, and everything that needs traffic on the key
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from itertools import pairwise
 from random import Random
 from typing import Annotated
 
@@ -38,7 +39,7 @@ class Options(Record):
     def _growing(self) -> Options:
         if self.burst[0] > self.burst[1]:
             raise ValueError(f"burst = {list(self.burst)} has no length in it; write the smaller number first")
-        if list(self.probes) != sorted(self.probes):
+        if any(later <= earlier for earlier, later in pairwise(self.probes)):
             raise ValueError("probes must grow")
         return self
 
@@ -52,7 +53,12 @@ class ColdRegister:
         self.options = spec.read(Options)
         self.topology = topology
         if spec.rate is not None:
-            raise spec.error("cold-register has a pace of its own", key="rate", fix="leave rate out, and use sessions and scale")
+            raise spec.error(
+                "cold-register takes no rate",
+                key="rate",
+                why="its probes come at ages of the value that they look at",
+                fix="leave rate out; more sessions make more bursts, a smaller scale makes the silences shorter",
+            )
 
     def sessions(self, shard: Shard) -> Sequence[Session]:
         """Sessions that share nothing."""

@@ -26,12 +26,13 @@ from workloads.base import Shard
 class Options(Record):
     """The keys of a plan's ``[[workloads]]`` of this kind."""
 
-    keys: int = Field(default=200, ge=1)
+    keys: int = Field(default=200, ge=1, le=1_000_000)
     reads: Share = 0.9
-    """Of the operations of a session that has keys to write; a session without reads only."""
+    """The share of reads among the operations of a session that has keys to write; one that has none only reads."""
     zipf: float = Field(default=1.0, ge=0.0)
     """Skew: the key of rank r is chosen in proportion to 1 / r ** zipf; 0 is uniform."""
     writers_per_key: int = Field(default=1, ge=1)
+    """Sessions that write each key; no more than a worker of the driver plays."""
 
 
 class Register:

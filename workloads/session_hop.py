@@ -24,7 +24,7 @@ from workloads.base import Shard
 class Options(Record):
     """The keys of a plan's ``[[workloads]]`` of this kind."""
 
-    keys: int = Field(default=100, ge=1)
+    keys: int = Field(default=100, ge=1, le=1_000_000)
     """Shared out among the sessions; each has at least one of its own."""
     think: Duration = parse_duration("5ms")
     """Mean time before each read, exponentially distributed."""
@@ -39,7 +39,12 @@ class SessionHop:
         self.options = spec.read(Options)
         self.topology = topology
         if spec.rate is not None:
-            raise spec.error("session-hop has a pace of its own", key="rate", fix="leave rate out, and use sessions and think")
+            raise spec.error(
+                "session-hop takes no rate",
+                key="rate",
+                why="its reads come a think time after the operation before",
+                fix="leave rate out; more sessions or a shorter think make more operations",
+            )
 
     def sessions(self, shard: Shard) -> Sequence[Session]:
         """Sessions that write keys of their own."""

@@ -227,9 +227,14 @@ def test_settling_looks_often_enough(limit_ns: int) -> None:
         ({"kind": "cold-register", "burst": (0, 1)}, "burst"),
         ({"kind": "cold-register", "probes": ()}, "probes"),
         ({"kind": "cold-register", "probes": ("1s", "100ms")}, "grow"),
-        ({"kind": "cold-register", "rate": 5.0}, "pace of its own"),
+        ({"kind": "cold-register", "probes": ("1s", "1s")}, "grow"),
+        ({"kind": "cold-register", "scale": 0.0}, "greater than 0"),
+        ({"kind": "cold-register", "scale": float("inf")}, "finite"),
+        ({"kind": "register", "keys": 10**9}, "less than or equal to 1000000"),
+        ({"kind": "cold-register", "rate": 5.0}, "takes no rate"),
         ({"kind": "session-hop", "think": "5"}, "number and a unit"),
-        ({"kind": "session-hop", "rate": 5.0}, "pace of its own"),
+        ({"kind": "session-hop", "think": "-1ms"}, "number and a unit"),
+        ({"kind": "session-hop", "rate": 5.0}, "takes no rate"),
     ],
 )
 def test_bad_options_are_refused_with_advice(options: dict[str, object], words: str) -> None:
