@@ -14,7 +14,7 @@ Likewise an episode if a read that was stale for longer was called in it or its 
 fresh return less the write's call. One survival curve for either end: the true curve runs between them. A node that went back
 after it had the write relapsed: that says nothing of its lag, and is counted apart.
 
-Sources: the Polaris measure is Meta's (Cache made consistent, 2022); bounds on both ends are this project's (DEFINITIONS §1.0).
+Sources: the Polaris measure is Meta's (Cache made consistent, 2022); bounds on both ends: DEFINITIONS, "Staleness".
 """
 
 from __future__ import annotations

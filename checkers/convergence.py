@@ -19,7 +19,7 @@ phase ``after <fault>``. ``convergence-coverage``: the share of written keys at 
 
 **Cannot see.** A key at a node that nobody read after h; a node that nobody reads from; keys without a version order.
 
-**Sources.** DEFINITIONS §1.1 of this project; Bermbach and Tai, Eventual Consistency: How Soon is Eventual, MW4SOC 2011.
+**Sources.** DEFINITIONS, "Convergence"; Bermbach and Tai, Eventual Consistency: How Soon is Eventual, MW4SOC 2011.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ periods.
 
 Cost: O(n) beyond the version table, and O(k log k) for k versions that were written twice.
 Blind spots: a value that was corrupted into another valid value of the same key; a wrong value of a key without order.
-Source: DEFINITIONS §1.0, §1.5; dirty, aborted and thin-air reads in Adya 1999, Bouajjani et al. POPL'17.
+Source: DEFINITIONS, "Integrity"; dirty, aborted and thin-air reads in Adya 1999, Bouajjani et al. POPL'17.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ over when the budget is spent is *undecided*, and is counted.
 **Cannot see.** Anything across keys. Answers that say nothing: misses where the contract allows them, any "no value" under a time
 to live. With few writes and reads that never race, everything is linearizable: see the adequacy of a run.
 
-**Sources.** Herlihy and Wing, Linearizability, TOPLAS 12 (1990); Gibbons and Korach, SIAM J. Comput. 26 (1997).
+**Sources.** DEFINITIONS, "Linearizability"; Herlihy and Wing, Linearizability, TOPLAS 12 (1990); Gibbons and Korach, SIAM J.
+Comput. 26 (1997).
 """
 
 from __future__ import annotations

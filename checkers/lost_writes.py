@@ -23,7 +23,7 @@ last evidence of v and the first against it.
 Cost: O(n) beyond the version table.
 Blind spots: a version that was lost and then overwritten is only seen by the second proof; without a settle phase the first
 proves nothing; a cache may have lost what the store behind it still has, and this looks the same from outside.
-Source: DEFINITIONS §1.0 "Rollback" and "Misses"; Jepsen's lost updates on fail-over of Redis.
+Source: DEFINITIONS, "Lost writes" and "Misses and expiry"; Jepsen's lost updates on fail-over of Redis.
 """
 
 from __future__ import annotations

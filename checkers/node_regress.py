@@ -15,7 +15,7 @@ A read that found nothing is judged as ``checkers.versions.newest_meant`` says, 
 Cost: O(n), and O(m log m) for the m reads of (key, node, epoch) groups in which something is suspicious.
 Blind spots: a node that serves one old version for ever never steps back (``staleness``, ``convergence``); a cluster address
 behind which several nodes answer looks like one node that flaps; reads that overlap prove nothing.
-Source: DEFINITIONS §1.2 node_regress; monotonic reads of Terry et al. 1994, with the node in the session's place.
+Source: DEFINITIONS, "Node order" and "Late writes"; monotonic reads of Terry et al. 1994, with the node in the session's place.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ period after it (``after partition``, the contract's ``staleness.after_heal``). 
 and an earlier episode outranks a later one. An episode that was never healed lasts until the history ends; one that was never
 applied is none.
 
-The bound of DEFINITIONS "Phases" goes by intervals, not by moments: a stale interval that so much as touches an episode or its
+The bound (DEFINITIONS, "Phases") goes by intervals, not by moments: a stale interval that so much as touches an episode or its
 grace period is held to the largest bound that then applied. A fault for which the contract names no bound promises nothing.
 
 Cost: O(e log e) for e episodes, then O(n log e) for n moments or intervals.

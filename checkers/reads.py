@@ -10,7 +10,7 @@ lo_ns           max(0, call - the earliest sup of a newer version): it was certa
 hi_ns           max(0, return - the earliest i of a newer version): it can have been stale for no longer when it returned, late
                 effects of unanswered writes apart
 newest          place of the newest version that was superseding older ones at the call; the read is fresh if it is not newer
-lag             how many newer versions were superseding at the call: k of DEFINITIONS §1.1
+lag             how many newer versions were superseding at the call: k of DEFINITIONS, "Staleness"
 ==============  =========================================================================================================
 
 Cost: O(n + s log w) for n reads, s of them stale, and w writes.

@@ -24,7 +24,7 @@ regress``. A read that found nothing is judged as ``checkers.versions.newest_mea
 Cost: O(n) per guarantee while nothing is suspicious; O(s * (n + w log w)) for s (node, epoch) pairs with suspicious reads.
 Blind spots: the order of writes is seen only through one node in one epoch; across nodes it is causal consistency, not judged
 here. Needs the order of versions.
-Source: Terry et al., PDIS'94; DEFINITIONS §1.3; PERFORMANCE §3.10.
+Source: Terry et al., PDIS'94; DEFINITIONS, "Sessions".
 """
 
 from __future__ import annotations

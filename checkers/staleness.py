@@ -23,7 +23,8 @@ so long after the latest acknowledgement found that write or a newer one (Bailis
 **Cannot see.** Keys without a version order; nodes and times at which nobody read (resolution and coverage tell). A miss is stale
 only where the contract says so. lo counts from the client's acknowledgement, not from the commit.
 
-**Sources.** Golab, Li, Shah, PODC 2011; Bailis et al., Probabilistically Bounded Staleness, VLDB 2012; Terry et al., SOSP 2013.
+**Sources.** DEFINITIONS, "Staleness"; Golab, Li, Shah, PODC 2011; Bailis et al., Probabilistically Bounded Staleness, VLDB 2012;
+Terry et al., SOSP 2013.
 """
 
 from __future__ import annotations

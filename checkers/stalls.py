@@ -1,4 +1,7 @@
-"""A clock that stands still whenever the harness does: time that the harness lost is not counted against the candidate."""
+"""A clock that stands still whenever the harness does: time that the harness lost is not counted against the candidate.
+
+Source: DEFINITIONS, "Stalls".
+"""
 
 from __future__ import annotations
 

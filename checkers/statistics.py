@@ -4,8 +4,8 @@ Shares get the exact interval of Clopper and Pearson where a promise is judged b
 quantiles get bounds from order statistics. Nothing here assumes a distribution. The unit that is counted must be independent of
 the next one: a write at a node, or a fault episode, not a read (a thousand reads of one stale entry are one event).
 
-Sources: Clopper and Pearson, Biometrika 26 (1934); Wilson, JASA 22 (1927); Barlow et al., Statistical Inference under Order
-Restrictions (1972). The continued fraction of the incomplete beta function is Abramowitz and Stegun 26.5.8.
+Sources: DEFINITIONS, "Statistics"; Clopper and Pearson, Biometrika 26 (1934); Wilson, JASA 22 (1927); Barlow et al., Statistical
+Inference under Order Restrictions (1972). The continued fraction of the incomplete beta function is Abramowitz and Stegun 26.5.8.
 """
 
 from __future__ import annotations

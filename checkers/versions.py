@@ -4,7 +4,7 @@
 
 One row per version of an ordered key, sorted by key and version; a row's number is the version's *place*. Each ordered key begins
 with version 0, "never written", which is always there. Within a key a greater place is a newer version, so checkers compare
-places and never look at versions. With i, ack, f and sup of DEFINITIONS §1.0 (``NEVER`` where something did not happen):
+places and never look at versions. With i, ack, f and sup of DEFINITIONS, "Versions" (``NEVER`` where something did not happen):
 
 ===================  ==================================================================================================
 call_ns       i(v)    its write's call
@@ -17,8 +17,9 @@ newer_known_ns        the earliest f of any newer version of the key
 ===================  ==================================================================================================
 
 A write that certainly failed is no version. An ``info`` write is one, but supersedes nothing before it was seen, and may take
-effect late: after every version that was called by the time it was seen (``overwrites``), however much newer. Where several
-writes carry one version (a forked history, see ``checkers.integrity``) the place has the earliest of their times.
+effect late: after every version that was called by the time it was seen (``overwrites``), however much newer: DEFINITIONS, "Late
+writes". Where several writes carry one version (a forked history, see ``checkers.integrity``) the place has the earliest of their
+times.
 
 Cost: O(n + w log w) for n operations and w writes.
 """

@@ -36,7 +36,7 @@ _OPENING_NS = 1_000 * UNITS["ms"]
 _WORD_NS = 100 * UNITS["ms"]
 """From the word to start to the start: every worker has heard it by then."""
 _POLL_S = 0.05
-"""How often every node is asked who it is (DEFINITIONS, epoch)."""
+"""How often every node is asked who it is (DEFINITIONS, "Epoch")."""
 _COUNT_S = 0.2
 _START_WITHIN_S = 300.0
 """How long a candidate may take to start all of its nodes."""

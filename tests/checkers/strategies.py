@@ -100,7 +100,7 @@ class Op:
 
 
 class Reading:
-    """The definitions of DEFINITIONS §1.0, one operation at a time."""
+    """The definitions of checkers/DEFINITIONS.md, one operation at a time."""
 
     def __init__(self, h: History, contract: Contract) -> None:
         names = ("op", "session", "node", "epoch", "function", "key", "call_ns", "return_ns", "status")

@@ -74,7 +74,7 @@ def test_an_empty_history_has_an_empty_table() -> None:
 @settings(max_examples=400, deadline=None)
 @given(histories(), CONTRACTS)
 def test_the_table_is_what_the_definitions_say(h: History, contract: Contract) -> None:
-    """Every time and every place equals the plain reading of DEFINITIONS §1.0."""
+    """Every time and every place equals the plain reading of DEFINITIONS, "Versions" and "Late writes"."""
     table, reading = versions(h), Reading(h, contract)
     expected = {(key, 0) for key in np.flatnonzero(h.ordered).tolist()} | {(w.key, w.sent) for w in reading.writes}
     assert sorted(expected) == list(zip(table.key.tolist(), table.version.tolist(), strict=True))

@@ -295,7 +295,7 @@ def rate_clause(broken: int, n: int, at_most: float) -> Clause:
     ],
 )
 def test_a_rate_is_judged_by_its_confidence_limits(broken: int, n: int, at_most: float, outcome: Outcome) -> None:
-    """Violated by the lower limit, met by the upper one, undecided in between: the numbers of DEFINITIONS 1.9."""
+    """Violated by the lower limit, met by the upper one, undecided in between: the numbers of DEFINITIONS, "Statistics"."""
     assert rate_clause(broken, n, at_most).outcome is outcome
 
 
