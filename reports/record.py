@@ -16,7 +16,7 @@ from reports.words import plural
 
 _EXIT_STATUS = {Outcome.PASS: PASS, Outcome.VIOLATED: VIOLATED, Outcome.INCONCLUSIVE: INCONCLUSIVE}
 
-GATING, WAIVED, NOTED = "decided the verdict", "waived by the contract", "breaks no promise"
+GATING, WAIVED, NOTED = "decided the verdict", "waived by the contract", "breaking no promise"
 """What a finding means for the verdict."""
 
 

@@ -34,6 +34,7 @@ _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
 _DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _NO_CHARACTERS = "\ud800-\udfff\ufffe\uffff"
 _HIDDEN = re.compile(f"[{_CONTROLS}{_DIRECTIONS}{_NO_CHARACTERS}]")
+_LINK = re.compile(r"(?<=\w)->(?=\w)")
 _PICTURES = {chr(code): chr(0x2400 + code) for code in range(0x20)} | {"\x7f": "\u2421"}
 
 
@@ -66,8 +67,12 @@ def sentence(text: str) -> str:
 
 
 def linked(text: str) -> str:
-    """``text`` with its links drawn as arrows: ``a → b`` for ``a->b``."""
-    return text.replace("->", " → ")
+    """``text`` with its links drawn as arrows.
+
+    >>> linked("no mark crossed a->b"), linked("PRIMARY <-> REPLICA sync")
+    ('no mark crossed a → b', 'PRIMARY <-> REPLICA sync')
+    """
+    return _LINK.sub(" → ", text)
 
 
 def shorten(name: str, length: int) -> str:

@@ -90,7 +90,7 @@ def _bound(plan: Plan, history: History, ledger: Ledger, support: Support | None
         interval=f"{held / n:.2%} in time, {low:.2%} to {high:.2%} at 95% confidence",
         resolution=f"{needed.coverage:.0%} within {format_duration(reached)} after the bound"
         if reached is not None
-        else "never seen fresh",
+        else f"{needed.coverage:.0%} never seen fresh",
     )
 
 
