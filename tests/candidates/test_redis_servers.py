@@ -61,8 +61,11 @@ def test_a_started_fleet_serves_and_says_who_it_is(tmp_path):
             assert identities == [await candidate.identity(name) for name in names]
             histories = {identity.split("replication ")[1].split(",")[0] for identity in identities}
             assert len(histories) == 1, "replicas that are in step have the primary's replication id"
-            assert await ask(cluster, "primary", "SET", "k", "v") == "OK"
-            assert int(str(await ask(cluster, "primary", "WAIT", "2", "400"))) == 2
+            primary = Admin(cluster.runtime.endpoint("primary"))
+            assert await primary.call("SET", "k", "v") == "OK"
+            # On the connection of the write: WAIT knows of no other's writes.
+            assert await primary.call("WAIT", "2", "4000", within_ns=5 * S) == 2
+            primary.close()
             assert await ask(cluster, "replica-2", "GET", "k") == "v"
 
     asyncio.run(run())
