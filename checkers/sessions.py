@@ -88,6 +88,7 @@ def check(history: History, contract: Contract) -> Result:
     misplaced = outdated(history, wrote)
     steady = judged.copy()
     steady[steps_back(history, contract).then] = UNKNOWN
+    # What nobody misses later binds nobody: this spares most of the work.
     missed_ns = last_missed(history, np.maximum(judged, misplaced))
     seen, wrote = (np.where((did != UNKNOWN) & (history.return_ns < missed_ns[did]), did, UNKNOWN) for did in (seen, wrote))
 
@@ -96,7 +97,7 @@ def check(history: History, contract: Contract) -> Result:
 
     def any_key(raises: Column) -> Search:
         return lambda group: _join(
-            _same_key(history, group, raises, misplaced), _through_observers(history, group, raises, steady)
+            _same_key(history, group, raises, misplaced), Offences(*overtaken(history, group, raises, steady))
         )
 
     guarantees: dict[str, Search] = {
@@ -122,21 +123,21 @@ def _narrowest(history: History, search: Search) -> Iterator[tuple[str, Offences
     if len(found.later) == 0:
         return
     narrower = search(history.session.astype(np.int64) * len(history.nodes) + history.node)
-    narrowest = search(history.derive(_stays)) if len(narrower.later) else narrower
+    narrowest = search(history.derive(stays)) if len(narrower.later) else narrower
     for scope, offences, inner in ((SCOPES[0], found, narrower), (SCOPES[1], narrower, narrowest), (SCOPES[2], narrowest, None)):
         kept = offences if inner is None else offences.select(~np.isin(offences.offender, inner.offender))
         if len(kept.later):
             yield scope, kept
 
 
-def _stays(history: History) -> Column:
+def stays(history: History) -> Column:
     """Per row, the number of the stay it belongs to: a session's operations at one node, with no other node in between."""
     order = stable_order(history.session.astype(np.int64))
     moved = np.ones(len(history), bool)
     moved[1:] = (np.diff(history.session[order]) != 0) | (np.diff(history.node[order]) != 0)
-    stays = np.empty(len(history), np.int64)
-    stays[order] = np.cumsum(moved) - 1
-    return stays
+    number = np.empty(len(history), np.int64)
+    number[order] = np.cumsum(moved) - 1
+    return number
 
 
 def _same_key(history: History, group: Column, raises: Column, needs: Column) -> Offences:
@@ -146,11 +147,6 @@ def _same_key(history: History, group: Column, raises: Column, needs: Column) ->
     later, earlier = broken_floors(of_key, raises[rows], needs[rows], history.call_ns[rows], history.return_ns[rows])
     nobody = np.full(len(later), -1)
     return Offences(rows[earlier], rows[later], nobody, nobody)
-
-
-def _through_observers(history: History, group: Column, raises: Column, judged: Column) -> Offences:
-    earlier, later, shown, missed = overtaken(history, group, raises, judged)
-    return Offences(earlier, later, shown, missed)
 
 
 def _join(left: Offences, right: Offences) -> Offences:

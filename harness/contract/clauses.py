@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from checkers.sessions import stays
 from harness.contract.ledger import Ledger, settle
 from harness.contract.reads import JudgedReads
 from harness.durations import format_duration
@@ -122,7 +123,9 @@ def _session(guarantee: str, reach: Reach, history: History, ledger: Ledger) -> 
         "monotonic_writes": (wrote, wrote, False),
         "writes_follow_reads": (read, wrote, False),
     }[guarantee]
-    within = {"any-node": history.session, "same-node": _group(history.session, history.node), "sticky": _stays(history)}[reach]
+    within = {"any-node": history.session, "same-node": _group(history.session, history.node), "sticky": history.derive(stays)}[
+        reach
+    ]
     n = _exercised(_group(within, history.key) if same_key else within, earlier, later)
     where = "" if reach == "any-node" else " at one node"
     return settle(
@@ -192,15 +195,6 @@ def _found(history: History) -> Column:
     """Where an ok read found a version that has an order."""
     found: Column = (history.seen == Seen.HIT) & (history.status == Status.OK) & history.ordered[history.key]
     return found
-
-
-def _stays(history: History) -> Column:
-    """Per row the number of a session's stay: its operations at one node, with no other node in between."""
-    order = np.argsort(history.session, kind="stable")
-    moved = (np.diff(history.session[order]) != 0) | (np.diff(history.node[order]) != 0)
-    stays = np.zeros(len(history), np.int64)
-    stays[order[1:]] = np.cumsum(moved)
-    return stays
 
 
 def _group(*columns: Column) -> Column:
