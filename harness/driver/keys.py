@@ -19,8 +19,8 @@ _GARBAGE: Found = (Seen.GARBAGE, -1, -1, -1)
 class Keys:
     """A worker's ``Keyspace``. Lists are by key index.
 
-    Every name begins with the run's token. So two runs on one server share no key, and a value without it, such as one that an
-    earlier run left behind, was not written in this run.
+    On the wire every name begins with the run's token. So two runs on one server share no key, and a value without it, such as
+    one that an earlier run left behind, was not written in this run. The journal, and all that people read, leaves it out.
 
     Attributes:
         names: names as bytes.
@@ -34,18 +34,18 @@ class Keys:
         self.acknowledged: list[int] = []
         self._codec = codec
         self._journal = journal
-        self._token = token
+        self._prefix = f"{token}:".encode()
         self._indices: dict[bytes, int] = {}
         self._own: dict[int, bool] = {}
         self._known: dict[bytes, Found] = {}
 
     def add(self, name: str, *, ordered: bool = True) -> int:
         """The index of a new key, whose name is in the journal when this returns."""
-        full = f"{self._token}:{name}"
-        if not name or "|" in name or self._indices.get(full.encode()) in self._own:
+        full = self._prefix + name.encode()
+        if not name or "|" in name or self._indices.get(full) in self._own:
             raise ValueError(f"{name!r} cannot name a new key: names are unique, not empty and without '|'")
-        self._journal.note(key=full, ordered=ordered)
-        index = self._append(full.encode())
+        self._journal.note(key=name, ordered=ordered)
+        index = self._append(full)
         self._own[index] = ordered
         return index
 
@@ -78,10 +78,10 @@ class Keys:
 
     def _foreign(self, name: bytes) -> int | None:
         """The index of a key that is not ours: another worker's, or nobody's, which only the reader of all journals can tell."""
-        if len(self.names) - len(self._own) >= _MAX_FOREIGN or not name.startswith(self._token.encode() + b":"):
+        if len(self.names) - len(self._own) >= _MAX_FOREIGN or not name.startswith(self._prefix):
             return None
         try:
-            text = name.decode()
+            text = name.removeprefix(self._prefix).decode()
         except UnicodeDecodeError:
             return None
         self._journal.note(foreign=text)

@@ -103,7 +103,7 @@ def test_workers_are_merged_by_the_names_of_keys_and_errors(tmp_path: Path) -> N
 
     history = read_journals(tmp_path)
     assert sorted(ops) == [0, 1, 2, 3]
-    assert history.keys == ("run:mine", "run:yours")
+    assert history.keys == ("mine", "yours")
     assert history.key.tolist() == [0, 0, 1, 1]
     assert history.seen.tolist() == [Seen.HIT, Seen.GARBAGE, Seen.NOTHING, Seen.HIT]
     assert history.seen_key.tolist() == [1, -1, -1, 1]

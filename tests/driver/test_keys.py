@@ -47,7 +47,7 @@ def test_a_name_seen_before_it_is_ours_becomes_ours(keys: Keys, tmp_path: Path) 
     assert own != foreign
     assert keys.understand(b"run:later|1|2")[1] == own
     assert keys.finals() == {own: 0}
-    assert read_journals(tmp_path).keys == ("run:later",)
+    assert read_journals(tmp_path).keys == ("later",)
 
 
 def test_a_server_cannot_fill_memory_with_names_and_values(keys: Keys) -> None:
