@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from checkers import check
 from faults import FAULTS, refuse_impossible, schedule
@@ -27,12 +28,15 @@ from harness.errors import InterruptedRunError, PlanError, StorageError
 from harness.experiment import Experiment, Recording, Watcher, conduct
 from harness.history import History
 from harness.journal import read_oddities
-from harness.plan import Plan
+from harness.plan import Plan, Spec
+from harness.registry import Registry
 from harness.runtimes import RUNTIMES
 from harness.runtimes.base import Runtime
 from harness.store import RunDirectory
 from reports import Report, write_all
 from workloads import WORKLOADS
+
+T = TypeVar("T")
 
 __all__ = ["Finished", "Watcher", "evaluate", "prepare", "run"]
 
@@ -56,12 +60,12 @@ class Finished:
 
 def prepare(plan: Plan) -> Experiment:
     """Load and check everything that ``plan`` names; nothing is started. Raises ``PlanError`` and ``UnsupportedError``."""
-    candidate = CANDIDATES.load(plan.candidate.kind)(plan.candidate)
+    candidate = _named(CANDIDATES, plan.candidate)(plan.candidate)
     for spec in plan.workloads:
-        workload = WORKLOADS.load(spec.kind)(spec, candidate.topology)
+        workload = _named(WORKLOADS, spec)(spec, candidate.topology)
         if not workload.ordered:
             _refuse_version_order(plan)
-    faults = tuple(FAULTS.load(spec.kind)(spec) for spec in plan.faults)
+    faults = tuple(_named(FAULTS, spec)(spec) for spec in plan.faults)
     refuse_impossible(faults, _runtime(plan, Path()))
     planned = schedule(plan.faults, [fault.targets(candidate.topology) for fault in faults], plan.seed, plan.run.duration)
     return Experiment(plan, candidate, faults, planned)
@@ -109,6 +113,14 @@ def _finish(directory: RunDirectory, plan: Plan, recording: Recording, watch: Wa
 def evaluate(directory: RunDirectory) -> Report:
     """Check and judge a stored run again; raises ``HistoryError`` and ``PlanError`` if it cannot be read."""
     return _report(directory, directory.load_plan(), directory.load_history())
+
+
+def _named(registry: Registry[T], spec: Spec) -> T:
+    """What the ``kind`` of ``spec`` names; raises ``PlanError`` that points into the plan file."""
+    try:
+        return registry.load(spec.kind)
+    except PlanError as error:
+        raise spec.error(error.what, key="kind", why=error.why, fix=error.fix) from None
 
 
 def _runtime(plan: Plan, directory: Path) -> Runtime:

@@ -86,6 +86,8 @@ def test_what_a_plan_names_is_checked_before_anything_starts(old, new, message, 
     with pytest.raises(PlanError) as caught:
         conductor.run(parse_plan(text), text, tmp_path, Silent())
     assert message in str(caught.value)
+    if "did you mean" in message and "process" not in message:
+        assert str(caught.value).startswith("plan:")
     assert list(tmp_path.iterdir()) == []
 
 
