@@ -128,7 +128,11 @@ class RedisServers:
         return f"Redis {info['redis_version']}" if "redis_version" in info else self.product
 
     async def identity(self, node: str) -> str:
-        """Process, run id, replication id and role of ``node``, shortened. Raises ``OSError`` if it is silent."""
+        """Process, run id, replication id and role of ``node``, shortened. Raises ``OSError`` if it is silent.
+
+        A replica in a full synchronisation is somebody of its own: it drops its data first and takes on the new replication id
+        last.
+        """
         server = await self._admins[node].info("server")
         replication = await self._admins[node].info("replication")
         try:
@@ -136,7 +140,8 @@ class RedisServers:
             history, role = replication["master_replid"], replication["role"]
         except KeyError as error:
             raise UnusableAnswerError(f"{node} does not say its {error.args[0]}") from None
-        return f"process {process}, run {run[:12]}, replication {history[:12]}, {role}"
+        synchronising = ", in full sync" if replication.get("master_sync_in_progress") == "1" else ""
+        return f"process {process}, run {run[:12]}, replication {history[:12]}, {role}{synchronising}"
 
     async def probe(self, link: Link) -> Probe:
         """A probe of ``link``: a ping from a client, or a mark in the replication stream. Raises ``OSError``."""
