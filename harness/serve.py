@@ -49,7 +49,7 @@ th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px soli
 .verdict { font-weight: 600; white-space: nowrap; }
 .pass { color: var(--pass); } .violated { color: var(--violated); }
 .inconclusive { color: var(--inconclusive); } .error { color: var(--error); }
-.run { white-space: nowrap; } .why, .empty { color: light-dark(#444, #bbb); }
+.run, .files { white-space: nowrap; } .why, .empty { color: light-dark(#444, #bbb); }
 code { font-size: .9em; }
 </style>
 <h1>Runs</h1>
@@ -64,7 +64,11 @@ code { font-size: .9em; }
 {% if "report.html" in row.files %}<a href="{{ row.link }}/report.html">{{ row.name }}</a>{% else %}{{ row.name }}{% endif %}
 </td>
 <td class="why">{{ row.why }}</td>
-<td>{% for file in row.files if file != "report.html" %}<a href="{{ row.link }}/{{ file }}">{{ file }}</a> {% endfor %}</td>
+<td class="files">
+{% for file in row.files if file != "report.html" %}
+<a href="{{ row.link }}/{{ file }}">{{ file.partition(".")[0] }}</a>
+{% endfor %}
+</td>
 </tr>
 {% endfor %}
 </tbody>

@@ -6,7 +6,6 @@ needs none of them.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,17 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-
-class Sort(StrEnum):
-    """What ``list`` can list."""
-
-    PLANS = "plans"
-    CANDIDATES = "candidates"
-    WORKLOADS = "workloads"
-    FAULTS = "faults"
-    CHECKERS = "checkers"
-    RUNTIMES = "runtimes"
 
 
 RUNS = Path("runs")
@@ -227,7 +215,12 @@ def doctor(runs_dir: RunsDir = RUNS) -> int:
 
 @app.command(name="list", epilog=_after("anachron list", "anachron list faults", status="0, 254."))
 def list_names(
-    sort: Annotated[Sort | None, typer.Argument(help="What to list.", show_default="all of it")] = None,
+    sort: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SORT", help="plans, candidates, workloads, faults, checkers or runtimes.", show_default="all of them"
+        ),
+    ] = None,
 ) -> int:
     """List plans, candidates, workloads, faults, ...
 
@@ -235,7 +228,7 @@ def list_names(
     """
     from harness.explain import overview
 
-    say(overview(sort.value if sort else None))
+    say(overview(sort))
     return PASS
 
 

@@ -29,9 +29,9 @@ def run_command(app: typer.Typer) -> None:
 
 
 def _status_of(app: typer.Typer) -> int:
-    command = typer.main.get_command(app)
     # Not ``app()``: that ends with 2 on a mistyped option and with 1 on a closed pipe, which mean inconclusive and violated here.
     try:
+        command = typer.main.get_command(app)
         with command.make_context("anachron", sys.argv[1:]) as context:
             return int(command.invoke(context) or 0)
     except typer.Exit as error:

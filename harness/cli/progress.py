@@ -128,13 +128,13 @@ def told(episode: Episode) -> str:
 
 
 class _Rate:
-    """Operations a second since the counts before."""
+    """Operations a second since the counts before; None until there are two."""
 
     def __init__(self) -> None:
         self._before = (0, 0)
-        self._per_second = 0.0
+        self._per_second: float | None = None
 
-    def of(self, elapsed_ns: int, operations: int) -> float:
+    def of(self, elapsed_ns: int, operations: int) -> float | None:
         then_ns, then = self._before
         if elapsed_ns - then_ns >= UNITS["s"] // 2:
             self._per_second = (operations - then) * UNITS["s"] / (elapsed_ns - then_ns)
@@ -142,9 +142,10 @@ class _Rate:
         return self._per_second
 
 
-def _counted(ok: int, fail: int, info: int, per_second: float) -> str:
+def _counted(ok: int, fail: int, info: int, per_second: float | None) -> str:
     troubles = "".join(f", {count:,} {name}" for name, count in (("fail", fail), ("info", info)) if count)
-    return f"{ok:,} ok{troubles}, {per_second:,.0f} op/s"
+    rate = f", {per_second:,.0f} op/s" if per_second is not None else ""
+    return f"{ok:,} ok{troubles}{rate}"
 
 
 def _seconds(time_ns: int) -> str:

@@ -29,7 +29,7 @@ jobs:
       - uses: actions/setup-python@v5
         with:
           python-version: "3.12"
-      - run: pipx install anachron
+      - run: pip install anachron
       - run: anachron doctor
       # 0 pass; 1 violated, 2 inconclusive, 254 unusable plan and 255 failure of the harness all fail the job.
       - run: anachron run anachron.toml --seed "$GITHUB_RUN_NUMBER"
@@ -61,5 +61,5 @@ def write_starter(directory: Path, *, force: bool) -> int:
             raise storage_error(error, path) from None
         write_text(path, text)
         say(f"wrote {path}")
-    say("\nnow: anachron run anachron.toml")
+    say("\nnow: anachron run anachron.toml   (it writes to runs/, which belongs into .gitignore)")
     return PASS

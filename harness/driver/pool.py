@@ -97,6 +97,7 @@ class _Process:
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # a folder called `harness` where the user stands is not ours
                 "-m",
                 "harness.driver.worker",
                 stdin=asyncio.subprocess.PIPE,

@@ -39,9 +39,11 @@ _SHARED: Mapping[str, type[BaseModel]] = {"workloads": WorkloadSpec, "faults": F
 
 
 def overview(sort: str | None = None) -> str:
-    """A line on each thing of a sort, or on everything."""
+    """A line on each thing of a sort, or on everything; raises ``UsageError`` if there is no such sort."""
     if sort is None:
         return "\n\n".join(f"{each}\n{overview(each)}" for each in SORTS)
+    if sort not in SORTS:
+        raise UsageError(f'there is no list of "{sort}"', fix=suggestion(sort, SORTS))
     names = _names(sort)
     width = max(map(len, names)) + 4
     return "\n".join(
@@ -109,7 +111,8 @@ def _named(name: str) -> Iterator[str]:
 
 def _finding(name: str) -> Iterator[str]:
     if name in FINDINGS:
-        yield f"{name}: a finding\n\n{about_finding(name)}"
+        paragraphs = about_finding(name).split("\n\n")
+        yield "\n\n".join((f"{name}: a finding", *(textwrap.fill(paragraph, _WIDTH) for paragraph in paragraphs)))
 
 
 def _keys(name: str) -> Iterator[str]:

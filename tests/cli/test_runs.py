@@ -65,11 +65,15 @@ duration = "500ms"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A run that is violated, and how its command ended."""
+    """A run that is violated and then one that is inconclusive, and how their command ended."""
     home = tmp_path_factory.mktemp("home")
     (home / "stale.toml").write_text(STALE)
+    (home / "honest.toml").write_text(HONEST)
+    for name in ("harness", "reports", "workloads"):  # as the user's own repository may have
+        (home / name).mkdir()
+        (home / name / "__init__.py").write_text("raise ImportError('not this one')")
     done = subprocess.run(
-        [sys.executable, "-m", "harness.cli", "run", "stale.toml", "--seed", "11"],
+        [sys.executable, "-P", "-m", "harness.cli", "run", "stale.toml", "honest.toml", "--seed", "11"],
         cwd=home,
         capture_output=True,
         text=True,
@@ -79,12 +83,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     return home, done
 
 
-def test_run_shows_the_verdict_and_ends_with_the_path_of_the_report(finished):
-    """Exit status, verdict and the last line agree with what was written."""
+def test_run_shows_the_verdict_and_the_path_of_the_report(finished):
+    """Exit status, verdict and path agree with what was written."""
     home, done = finished
     assert done.returncode == 1, done.stdout + done.stderr
     assert "violated" in done.stdout.splitlines()[0]
-    report = home / done.stdout.splitlines()[-1]
+    report = home / done.stdout.splitlines()[-2].split()[-1]
     assert report.name == "report.html"
     assert report.is_file()
     results = json.loads((report.parent / "results.json").read_text())
@@ -141,13 +145,19 @@ def test_replay_runs_the_same_plan_and_says_how_often_it_ended_so(finished, shel
     assert len(plans) == 1
 
 
-def test_two_plans_end_with_the_gravest(shell, tmp_path):
+def test_folders_of_our_names_where_the_user_stands_are_not_taken_for_ours(finished):
+    """Drivers and proxies find the right `harness`, whatever the user's repository calls its own packages."""
+    home, done = finished
+    assert (home / "harness" / "__init__.py").is_file()
+    assert "not this one" not in done.stderr
+    assert len(list_runs(home / "runs")) == 2
+
+
+def test_two_plans_end_with_the_gravest(finished):
     """A violation before an inconclusive run is not hidden by it, and both are listed."""
-    (tmp_path / "stale.toml").write_text(STALE)
-    (tmp_path / "honest.toml").write_text(HONEST)
-    answer = shell("run", "stale.toml", "honest.toml", "--quiet")
-    assert answer.status == 1
-    tail = answer.out.splitlines()[-2:]
+    done = finished[1]
+    assert done.returncode == 1
+    tail = done.stdout.splitlines()[-2:]
     assert tail[0].split()[:2] == ["violated", "stale.toml"]
     assert tail[1].split()[:2] == ["inconclusive", "honest.toml"]
 
@@ -161,7 +171,7 @@ def test_ctrl_c_stops_everything_and_judges_what_there_is(tmp_path):
         out, err = process.communicate(timeout=30)
     assert process.returncode == 2, out + err
     assert "inconclusive" in out
-    assert (run / "report.html").is_file()
+    assert (tmp_path / out.splitlines()[-1]).samefile(run / "report.html")
     assert leftovers(run) == []
     assert "Traceback" not in err
 
