@@ -120,7 +120,13 @@ def test_only_loopback_is_listened_on(runs):
 def test_the_command_serves_until_it_is_interrupted(runs):
     """`anachron serve` says its address, answers there, and ends with 0 at Ctrl-C."""
     command = [sys.executable, "-m", "harness.cli", "serve", str(runs), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a shell's background job ignores Ctrl-C
+    ) as process:
         try:
             assert process.stdout is not None
             port = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
