@@ -61,6 +61,7 @@ class RedisServers:
                 await runtime.start(Server(name, f"{self._options.server}-server", self._arguments(name)))
             for name in batch:
                 await self.ready(name)
+        await asyncio.gather(*map(self._streaming, self._upstream.values()))
         self.product = await self._product(primaries[0])
 
     def _arguments(self, node: str) -> tuple[str, ...]:
@@ -113,6 +114,24 @@ class RedisServers:
             if status != "up":
                 return f"its link to the primary is {status}"
         return ""
+
+    async def _streaming(self, link: Link) -> None:
+        """Return when what is written at the primary arrives at the replica. Raises ``StartupError``.
+
+        A replica calls its link up as soon as it has loaded the primary's data. If the primary has not yet reaped the child that
+        sent them, it misses the acknowledgement that starts the stream, and the replica's next one comes a second later: a fleet
+        that is called ready before that looks stale from the start.
+        """
+        try:
+            probe = await self.probe(link)
+            try:
+                took_ns = await probe.carry(int(READY_WITHIN_S * 1e9))
+            finally:
+                await probe.close()
+        except OSError as error:
+            raise self._not_serving(link.source, str(error)) from None
+        if took_ns is None:
+            raise self._not_serving(link.source, f"after {READY_WITHIN_S:.0f}s nothing that was written at {link.target} arrives")
 
     def _not_serving(self, node: str, what: str) -> StartupError:
         log = self._running.log_end(node)

@@ -11,6 +11,7 @@ import pytest
 
 from harness.candidates import CANDIDATES, Cluster
 from harness.candidates.redis_admin import Admin
+from harness.candidates.redis_probes import PREFIX
 from harness.errors import StartupError
 from harness.plan import CandidateSpec
 from harness.runtimes.base import Cut, Way
@@ -61,6 +62,8 @@ def test_a_started_fleet_serves_and_says_who_it_is(tmp_path):
             assert identities == [await candidate.identity(name) for name in names]
             histories = {identity.split("replication ")[1].split(",")[0] for identity in identities}
             assert len(histories) == 1, "replicas that are in step have the primary's replication id"
+            for link in (link for link in candidate.topology.links if link.source != "client"):
+                assert await ask(cluster, link.source, "EXISTS", f"{PREFIX}{link}") == 1, "a mark has come down the stream"
             primary = Admin(cluster.runtime.endpoint("primary"))
             assert await primary.call("SET", "k", "v") == "OK"
             # On the connection of the write: WAIT knows of no other's writes.
