@@ -46,6 +46,9 @@ class Scale:
     def at(self, values: Column | float) -> Column:
         """Where the values lie, 0 to 1; what lies outside is put on the edge, NaN stays."""
         number = np.asarray(values, dtype=float)
+        if self.high <= self.low:  # one value only: it lies in the middle of its axis
+            middle: Column = np.where(np.isnan(number), number, 0.5)
+            return np.where(number < self.low, 0.0, middle)
         if not self.log:
             return np.clip((number - self.low) / (self.high - self.low), 0.0, 1.0)
         floor = _ZERO if self.zero else 0.0

@@ -75,11 +75,14 @@ class Report:
     @property
     def facts(self) -> tuple[str, ...]:
         """What was run, in a few words each."""
-        return (
+        run = (
             self.environment.get("candidate", self.plan.candidate.kind),
             f"{self.plan.run.runtime} runtime",
             f"seed {self.plan.seed}",
             f"plan {self.plan.hash}",
+        )
+        return (
+            *(run if self.plan.candidate.kind != "unknown" else ("a history of unknown origin",)),
             format_duration(self.history.end_ns),
             plural(len(self.history), "operation"),
         )

@@ -30,6 +30,15 @@ def test_a_log_scale_holds_its_values_in_order(values: list[float]) -> None:
     assert len(labels) == len(set(labels)) >= 2
 
 
+def test_an_axis_of_one_value_puts_it_in_the_middle() -> None:
+    """Where nothing spreads, there is nothing to divide by."""
+    for scale in (Scale(5.0, 5.0, "ns"), Scale(5.0, 5.0, "ns", log=True, zero=True)):
+        with np.errstate(all="raise"):
+            at = scale.at(np.array([0.0, 5.0, np.nan]))
+        assert at[:2].tolist() == [0.0, 0.5]
+        assert np.isnan(at[2])
+
+
 def test_a_staircase_breaks_where_there_is_no_value() -> None:
     """Bins without a value leave a gap, and a single bin between gaps still shows."""
     path = staircase(np.linspace(0, 1, 6), np.array([0.1, math.nan, 0.5, math.nan, 0.2]), "line")
