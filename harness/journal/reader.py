@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.durations import format_duration
 from harness.errors import HistoryError
 from harness.history import NEVER, Column, Function, History, Seen, Stall, Status
 from harness.journal.records import COUNTS, FORMAT, HEADER_BYTES, RECORD, Counts, names_name, ops_name
@@ -24,6 +25,10 @@ class Oddity:
     """The key asked for; empty if the answer came before any question."""
     text: str
     at_ns: int
+
+    def __str__(self) -> str:
+        asked = f", asked for {self.key}" if self.key else ""
+        return f"{format_duration(self.at_ns)} into the run, {self.node}{asked}: {self.text}"
 
 
 def read_counts(directory: Path, worker: int) -> Counts:

@@ -292,6 +292,10 @@ def test_oddities_name_node_and_key(tmp_path: Path) -> None:
         ("replica", "k", "not a value of this run: b'x'", 5),
         ("primary", "", "unasked: b'hello'", 6),
     ]
+    assert [str(oddity) for oddity in found] == [
+        "5ns into the run, replica, asked for k: not a value of this run: b'x'",
+        "6ns into the run, primary: unasked: b'hello'",
+    ]
 
 
 @pytest.mark.parametrize(
