@@ -14,8 +14,25 @@ if TYPE_CHECKING:  # proxies start from this package, and should not wait for wh
 class RuntimeFactory(Protocol):
     """A runtime's class."""
 
-    def __call__(self, directory: Path, *, client_proxies: bool = False) -> Runtime:
-        """A runtime for the run in ``directory``, with proxies before the clients where they are wanted."""
+    def __call__(
+        self, directory: Path, *, client_proxies: bool = False, node_proxies: bool = False, messages: bool = False
+    ) -> Runtime:
+        """A runtime for the run in ``directory``.
+
+        Args:
+            directory: of the run.
+            client_proxies: put proxies on the links to clients.
+            node_proxies: put proxies on the links among nodes.
+            messages: let the proxies follow every message from the beginning, so that there can be rules on them.
+        """
 
 
-RUNTIMES: Registry[RuntimeFactory] = Registry("runtime", {"process": "harness.runtimes.process:ProcessRuntime"})
+RUNTIMES: Registry[RuntimeFactory] = Registry(
+    "runtime",
+    {
+        "attached": "harness.runtimes.attached:AttachedRuntime",
+        "compose": "harness.runtimes.docker.compose:ComposeRuntime",
+        "docker": "harness.runtimes.docker.runtime:DockerRuntime",
+        "process": "harness.runtimes.process:ProcessRuntime",
+    },
+)

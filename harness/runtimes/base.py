@@ -6,11 +6,12 @@ it can do on this machine; a plan that needs more is refused before anything sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
+from harness.runtimes.messages import MessageRule
 from harness.topology import Link, Topology
 
 
@@ -30,8 +31,20 @@ class Capability(StrEnum):
     DELAY = "delay"
     THROTTLE = "throttle"
     RESET = "reset"
+    DISTURB = "disturb"
+    """Packets that are dropped, duplicated, or overtake each other."""
+    MESSAGES = "messages"
+    """Whole messages among nodes that are dropped, held, duplicated, or overtake each other."""
+    CLIENT_MESSAGES = "client-messages"
+    """The same between clients and nodes."""
     KILL = "kill"
     PAUSE = "pause"
+    KILL_HOST = "kill-host"
+    LIMIT = "limit"
+    FILL_DISK = "fill-disk"
+    CLOCK = "clock"
+    REPLACE = "replace"
+    """Another image in a node's place."""
 
 
 class Cut(StrEnum):
@@ -53,12 +66,78 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file that a server finds in its working directory.
+
+    Attributes:
+        name: its name there.
+        content: what stands in it.
+        secret: no report, log or stored run may show it.
+        once: it is part of the node's data: written where there is none yet, and else left as the server has rewritten it.
+    """
+
+    name: str
+    content: bytes
+    secret: bool = False
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
-    """What to run as a node: a program (``valkey-server``) and its arguments."""
+    """What to run as a node.
+
+    Attributes:
+        node: its name in the topology.
+        program: what is executed: ``valkey-server``.
+        args: its arguments; never a secret, for anybody may read them.
+        image: the container image that has the program; empty for the runtime's own choice. Only containers have one.
+        files: written into the working directory before each start.
+        environment: variables beside those that the runtime sets.
+    """
 
     node: str
     program: str
     args: tuple[str, ...]
+    image: str = ""
+    files: tuple[File, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What happens to the packets of a link, each way; the connections' own protocol repairs it, at the price of time.
+
+    Attributes:
+        drop: the share of packets that is lost.
+        drop_every: every so many-th packet is lost; 0 for none.
+        duplicate: the share that arrives twice.
+        reorder: the share that is held back by ``reorder_by_ns`` and so overtaken.
+        seed: of the random choices, where the means can be seeded.
+    """
+
+    drop: float = 0.0
+    drop_every: int = 0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    reorder_by_ns: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a node may use of its machine; None for no limit."""
+
+    cpus: float | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSkew:
+    """How a node's clocks differ from the machine's: an offset of the wall clock, a rate, an offset of the monotonic clock."""
+
+    wall_ns: int = 0
+    rate: float = 1.0
+    monotonic_ns: int = 0
 
 
 class Runtime(Protocol):
@@ -99,8 +178,11 @@ class Runtime(Protocol):
     async def resume(self, node: str) -> None:
         """Let a paused node go on."""
 
-    def state(self, node: str) -> str:
+    async def state(self, node: str) -> str:
         """The state letter of the node's process (``R``, ``S``, ``T``), or an empty string if it is gone."""
+
+    def facts(self) -> Mapping[str, str]:
+        """What the run was made on, for people; complete once all nodes have been started."""
 
     def incarnation(self, node: str) -> int:
         """How often the node's process has been started."""
@@ -120,8 +202,35 @@ class Runtime(Protocol):
     async def reset(self, links: Sequence[Link]) -> None:
         """Reset the connections that are open on the links, once."""
 
+    async def disturb(self, links: Sequence[Link], disturbance: Disturbance) -> None:
+        """Drop, duplicate or reorder packets on the links until ``mend``."""
+
+    async def meddle(self, links: Sequence[Link], rule: MessageRule, way: Way = Way.BOTH) -> None:
+        """Strike whole messages on the links by ``rule`` until ``mend``, which also lets go on what was kept back."""
+
+    async def meddled(self, links: Sequence[Link]) -> Mapping[Link, int]:
+        """How many messages the rules that are in force on each of the links have struck so far."""
+
     async def mend(self, links: Sequence[Link]) -> None:
-        """Undo cut, delay and throttle on the links."""
+        """Undo cut, delay, throttle, disturbance and rules on the links."""
+
+    async def kill_host(self, node: str) -> None:
+        """The node's whole machine is gone: no reset, no refusal, connections hang. ``restart`` brings it back."""
+
+    async def limit(self, node: str, limits: Limits) -> None:
+        """Let the node use no more than ``limits``; without any, as much as there is."""
+
+    async def fill_disk(self, node: str) -> None:
+        """Leave no room where the node keeps its data."""
+
+    async def free_disk(self, node: str) -> None:
+        """Give back what ``fill_disk`` took."""
+
+    async def set_clock(self, node: str, skew: ClockSkew) -> None:
+        """Bend the node's clocks, from its next look at them on; the machine's own clock is never touched."""
+
+    async def replace(self, node: str, image: str) -> None:
+        """Stop the node in order and start the same server from another image, with its data."""
 
     async def pulse(self) -> Sequence[tuple[int, int]]:
         """Windows in which the runtime's own means stood still since the last pulse: begin and end, ns of the monotonic clock.
@@ -132,3 +241,40 @@ class Runtime(Protocol):
 
     async def close(self) -> None:
         """Stop everything that ``open`` and ``start`` started; safe to call twice and after a failed start."""
+
+
+class Packets(NamedTuple):
+    """What a runtime's means did to packets so far, on all links."""
+
+    seen: int
+    lost: int
+    doubled: int
+    late: int
+    """Held back, so that others may overtake them."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A runtime that counts what it does to packets: what is repaired before anybody notices can be proven no other way."""
+
+    async def packets(self) -> Packets:
+        """The counts since the run began."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A runtime whose nodes need a machine before a server can start: that takes a while, and goes faster side by side."""
+
+    async def prepare(self, servers: Sequence[Server]) -> None:
+        """Make the machines of these servers, so that ``start`` takes no time; starts no server."""
+
+
+@runtime_checkable
+class Inspecting(Protocol):
+    """A runtime that can look at a node's machine from within: what a server does not say of it."""
+
+    async def limits(self, node: str) -> Limits:
+        """What the node's machine says that may be used of it."""
+
+    async def room(self, node: str) -> int:
+        """How many bytes are left where the node keeps its data."""

@@ -63,14 +63,13 @@ class Child:
         return True
 
     async def pause(self) -> None:
-        """SIGSTOP, and wait until every thread stands still; nothing if it is gone."""
-        self._signal(signal.SIGSTOP)
-        await self._until(lambda: procfs.thread_states(self.pid) <= {"T", "t"}, "stop")
+        """SIGSTOP, to it and to the children it made, and wait until every thread stands still; nothing if it is gone."""
+        await self._until(self._stops, "stop")
 
     async def resume(self) -> None:
-        """SIGCONT, and wait until it goes on; nothing if it is gone."""
-        self._signal(signal.SIGCONT)
-        await self._until(lambda: not procfs.thread_states(self.pid) & {"T"}, "go on")
+        """SIGCONT, and wait until all of them go on; nothing if it is gone."""
+        self._signal_all(signal.SIGCONT)
+        await self._until(lambda: not procfs.family_states(self.pid) & {"T"}, "go on")
 
     async def kill(self) -> None:
         """SIGKILL, to it and to the children it made, and wait until it is gone; nothing if it is gone already."""
@@ -79,16 +78,27 @@ class Child:
 
     def kill_now(self) -> None:
         """SIGKILL without waiting."""
-        if self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+        self._signal_all(signal.SIGKILL)
 
     async def stop(self, within_s: float) -> None:
         """End it in good order if it does so in time, else kill it."""
-        self._signal(signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
         self._signal(signal.SIGTERM)
         if not await self.ended(within_s):
             await self.kill()
+
+    def _stops(self) -> bool:
+        """Whether every thread stands still; tells those again that do not: a child may have been made meanwhile."""
+        if procfs.family_states(self.pid) <= {"T", "t"}:
+            return True
+        self._signal_all(signal.SIGSTOP)
+        return False
+
+    def _signal_all(self, number: int) -> None:
+        if self.alive:
+            for pid in procfs.family(self.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
     def _signal(self, number: int) -> None:
         if self.alive:

@@ -22,8 +22,11 @@ from harness.errors import AnachronError, HarnessError, StartupError, StorageErr
 from harness.runtimes import addresses, children, procfs
 from harness.runtimes.base import Capability, Cut, Endpoint, Server, Way
 from harness.runtimes.ledger import Ledger
+from harness.runtimes.messages import CONVERSATIONS, MessageRule
+from harness.runtimes.places import Place
 from harness.runtimes.programs import find_program
 from harness.runtimes.proxies import Proxies, Route, Traffic
+from harness.runtimes.unable import Unable
 from harness.topology import Link, Topology
 
 CLIENT = "client"
@@ -31,13 +34,20 @@ CLIENT = "client"
 
 _LIVES_FOR_S = 0.2
 """A node that neither ends nor listens within this time is taken for started."""
-_FREE_WITHIN_S = 1.0
 _STOPS_WITHIN_S = 1.5
-_LOG_END_BYTES = 64 << 10
 _PROGRAMS = ("valkey-server", "redis-server")
+_DOCKER = 'choose runtime = "docker"'
+_LACKS = {
+    Capability.DISTURB: f"its proxies carry bytes, not packets; {_DOCKER}",
+    Capability.KILL_HOST: f"all nodes live on this one machine; {_DOCKER}",
+    Capability.LIMIT: f"child processes share what the machine has; {_DOCKER}",
+    Capability.FILL_DISK: f"nodes share the disk of this machine; {_DOCKER}",
+    Capability.CLOCK: f"nodes share the clock of this machine; {_DOCKER}",
+    Capability.REPLACE: f"nodes are processes and have no image; {_DOCKER}",
+}
 
 
-class ProcessRuntime:
+class ProcessRuntime(Unable):
     """A ``Runtime`` whose nodes are child processes.
 
     The methods that act on a node do nothing to one that has ended by itself: ``state`` tells. Faults on links add up until
@@ -46,16 +56,28 @@ class ProcessRuntime:
     Args:
         directory: of the run; made by ``open`` if it is not there.
         client_proxies: whether proxies stand on the links between clients and nodes, too.
+        node_proxies: of no effect: they always stand on the links among nodes.
+        messages: whether the proxies follow the messages that they carry, which takes a third of their speed, and more of
+            it where requests are pipelined.
     """
 
     name = "process"
     means = "proxy"
 
-    def __init__(self, directory: Path, *, client_proxies: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        client_proxies: bool = False,
+        node_proxies: bool = True,  # noqa: ARG002
+        messages: bool = False,
+    ) -> None:
         self._directory = directory.absolute()
-        self._nodes: dict[str, _Node] = {}
+        self._nodes: dict[str, Place] = {}
         self._routes: dict[Link, Route] = {}
+        self._direct = ""
         self._client_proxies = client_proxies
+        self._messages = messages
         self._block: addresses.Block | None = None
         self._ledger: Ledger | None = None
         self._proxies: Proxies | None = None
@@ -65,9 +87,9 @@ class ProcessRuntime:
         missing = _platform_lacks()
         if missing:
             return missing
-        if capability is Capability.CUT_CLIENTS and not self._client_proxies:
+        if capability in (Capability.CUT_CLIENTS, Capability.CLIENT_MESSAGES) and not self._client_proxies:
             return "clients connect to the nodes directly; set client_proxies = true in [run] to put proxies in between"
-        return None
+        return _LACKS.get(capability)
 
     @staticmethod
     def describe() -> Mapping[str, str]:
@@ -93,7 +115,8 @@ class ProcessRuntime:
         if self._ledger:
             raise HarnessError("the runtime is open already")
         names = [node.name for node in topology.nodes]
-        among_nodes = tuple(link for link in topology.links if link.source != CLIENT)
+        self._direct = topology.direct
+        among_nodes = tuple(link for link in topology.links if link.source != CLIENT and not topology.direct)
         links = (*among_nodes, *(Link(CLIENT, name) for name in names if self._client_proxies))
         with _writing(self._directory):
             for folder in ("nodes", "logs"):
@@ -102,11 +125,13 @@ class ProcessRuntime:
         try:
             self._block = addresses.Block(len(names) + len(links))
             self._nodes = {
-                name: _Node(name, self._block.endpoints[index], self._directory / "nodes" / name, self._log(name))
+                name: Place(name, self._block.endpoints[index], self._directory / "nodes" / name, self._log(name))
                 for index, name in enumerate(names)
             }
+            protocols = {node.name: node.protocol for node in topology.nodes if self._messages}
             self._routes = {
-                link: self._route(link, listen) for link, listen in zip(links, self._block.endpoints[len(names) :], strict=True)
+                link: self._route(link, listen, protocols.get(link.target, ""))
+                for link, listen in zip(links, self._block.endpoints[len(names) :], strict=True)
             }
             if links:
                 log = self._log("anachron-proxy")
@@ -122,10 +147,10 @@ class ProcessRuntime:
         return self._node(node).endpoint
 
     def via(self, link: Link) -> Endpoint:
-        """Where ``link.source`` must connect to; the node itself for clients without proxies."""
+        """Where ``link.source`` must connect to; the node itself for clients without proxies, and for nodes that need it so."""
         if link in self._routes:
             return self._routes[link].listen
-        if link.source == CLIENT:
+        if link.source == CLIENT or self._direct:
             return self.endpoint(link.target)
         raise HarnessError(f"there is no link {link}", fix="the candidate's topology must name every link")
 
@@ -160,7 +185,7 @@ class ProcessRuntime:
         if child:
             await child.resume()
 
-    def state(self, node: str) -> str:
+    async def state(self, node: str) -> str:
         """The state letter of the node's process, or an empty string if it is gone or was never started."""
         child = self._node(node).child
         return child.state if child else ""
@@ -195,8 +220,25 @@ class ProcessRuntime:
         """Reset the connections that are open on the links, once."""
         await self._bend(links).reset(links)
 
+    async def meddle(self, links: Sequence[Link], rule: MessageRule, way: Way = Way.BOTH) -> None:
+        """Strike whole messages on the links by ``rule``; the links must have been opened with ``messages``."""
+        proxies = self._bend(links)
+        for link in links:
+            if self._routes[link].protocol not in CONVERSATIONS:
+                raise UnsupportedError(
+                    f"messages on the link {link} cannot be told apart",
+                    why="nobody followed them from the beginning",
+                    fix=f"only the protocols {' and '.join(CONVERSATIONS)} are known, and only where messages were asked for",
+                )
+        await proxies.meddle(links, rule, way)
+
+    async def meddled(self, links: Sequence[Link]) -> Mapping[Link, int]:
+        """How many messages the rules on each of the links have struck so far."""
+        counters = await self._bend(links).traffic()
+        return {link: counters[str(link)].meddled for link in links}
+
     async def mend(self, links: Sequence[Link]) -> None:
-        """Undo cut, delay and throttle on the links; what was held arrives."""
+        """Undo cut, delay, throttle and rules on the links; what was held arrives."""
         await self._bend(links).mend(links)
 
     async def traffic(self) -> Mapping[Link, Traffic]:
@@ -221,6 +263,8 @@ class ProcessRuntime:
         finally:  # even if we are interrupted
             for child in running:
                 child.kill_now()
+            for node in self._nodes.values():
+                node.forget_secrets()
             self._proxies = None
             if self._block:
                 self._block.close()
@@ -232,19 +276,33 @@ class ProcessRuntime:
             if failure:
                 raise failure
 
-    async def _launch(self, node: _Node, server: Server) -> None:
+    async def _launch(self, node: Place, server: Server) -> None:
         if self._ledger is None:
             raise HarnessError(f"{node.name} cannot be started: the runtime is not open")
         if node.alive:
             raise HarnessError(f"{node.name} runs already", fix="kill it first")
         program = find_program(server.program)
         node.server = server
-        await _until_free(node)
+        await node.until_free()
         with _writing(node.log):
             node.data.mkdir(parents=True, exist_ok=True)
             with node.log.open("a") as log:
                 log.write(f"--- start {node.incarnation + 1} of {node.name}: {program.path} {' '.join(server.args)}\n")
-        node.child = await children.spawn(node.name, (str(program.path), *server.args), directory=node.data, log=node.log)
+            for file in server.files:
+                place = node.data / file.name
+                if file.once and place.exists():
+                    continue
+                if file.secret:
+                    self._ledger.add_secret(place)
+                place.touch(mode=0o600)
+                place.write_bytes(file.content)
+        node.child = await children.spawn(
+            node.name,
+            (str(program.path), *server.args),
+            directory=node.data,
+            log=node.log,
+            environment={**os.environ, **dict(server.environment)} if server.environment else None,
+        )
         self._ledger.add(node.name, node.child.pid)
         node.incarnation += 1
         if await node.child.ended(_LIVES_FOR_S, unless=lambda: addresses.listening(node.endpoint)):
@@ -254,55 +312,30 @@ class ProcessRuntime:
                 why=f"its log ends with\n{node.log_end(20)}",
             )
 
-    def _route(self, link: Link, listen: Endpoint) -> Route:
+    def _route(self, link: Link, listen: Endpoint, protocol: str) -> Route:
         source = None if link.source == CLIENT else self.endpoint(link.source).host
-        return Route(link, listen, self.endpoint(link.target), source)
+        return Route(link, listen, self.endpoint(link.target), source, protocol)
 
     def _bend(self, links: Iterable[Link]) -> Proxies:
         """The proxies, if all ``links`` go through them."""
         for link in links:
             if link not in self._routes:
-                why = (
-                    self.refusal(Capability.CUT_CLIENTS) if link.source == CLIENT else "the candidate's topology does not name it"
-                )
+                if link.source == CLIENT:
+                    why = self.refusal(Capability.CUT_CLIENTS)
+                else:
+                    why = self._direct or "the candidate's topology does not name it"
                 raise UnsupportedError(f"the link {link} cannot be bent", why=why or "it does not go through a proxy")
         if self._proxies is None:
             raise HarnessError("links cannot be bent: the runtime is not open")
         return self._proxies
 
-    def _node(self, name: str) -> _Node:
+    def _node(self, name: str) -> Place:
         if name not in self._nodes:
             raise HarnessError(f'there is no node "{name}"', fix="the candidate's topology must name every node")
         return self._nodes[name]
 
     def _log(self, name: str) -> Path:
         return self._directory / "logs" / f"{name}.log"
-
-
-class _Node:
-    """A node's place, and its process if it has one."""
-
-    def __init__(self, name: str, endpoint: Endpoint, data: Path, log: Path) -> None:
-        self.name = name
-        self.endpoint = endpoint
-        self.data = data
-        self.log = log
-        self.server: Server | None = None
-        self.child: children.Child | None = None
-        self.incarnation = 0
-
-    @property
-    def alive(self) -> bool:
-        return self.child is not None and self.child.alive
-
-    def log_end(self, lines: int) -> str:
-        try:
-            with self.log.open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_END_BYTES))
-                text = log.read().decode(errors="replace")
-        except OSError:
-            return ""
-        return "\n".join(text.splitlines()[-lines:])
 
 
 @contextmanager
@@ -312,18 +345,6 @@ def _writing(where: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError("the run's directory cannot be written", where=str(where), why=str(error)) from error
-
-
-async def _until_free(node: _Node) -> None:
-    """Wait until nobody listens at the node's address; raises ``StartupError`` if somebody keeps it."""
-    for _ in range(20):
-        if not addresses.listening(node.endpoint):
-            return
-        await asyncio.sleep(_FREE_WITHIN_S / 20)
-    host, port = node.endpoint
-    raise StartupError(
-        f"{node.name} cannot be started", why=f"another process listens on {host}:{port}", fix="start the run again"
-    )
 
 
 def _platform_lacks() -> str | None:

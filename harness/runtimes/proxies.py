@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ import harness
 from harness.errors import HarnessError
 from harness.runtimes import children
 from harness.runtimes.base import Endpoint, Way
+from harness.runtimes.messages import CONVERSATIONS, MessageRule
 from harness.topology import Link
 
 _ANSWERS_WITHIN_S = 10.0
@@ -28,13 +29,15 @@ _WAYS = {Way.BOTH: ("forward", "backward"), Way.FORWARD: ("forward",), Way.BACKW
 class Route:
     """The way of one link: ``listen`` is where its source connects to, ``target`` where that leads.
 
-    ``source`` is the address that the target sees; None leaves it to the kernel.
+    ``source`` is the address that the target sees; None leaves it to the kernel. With a ``protocol`` that ``messages`` knows,
+    there can be rules on its messages.
     """
 
     link: Link
     listen: Endpoint
     target: Endpoint
     source: str | None
+    protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,10 @@ class Traffic:
         accepted: connections accepted since the start.
         open: connections not yet ended at both sides.
         forward, backward: bytes passed on, seen from the link's source.
-        held_forward, held_backward: bytes taken and not passed on now: by a cut, a delay, a throttle, or a slow reader.
+        held_forward, held_backward: bytes taken and not passed on now: by a cut, a delay, a throttle, a rule, or a slow reader.
+        matched: messages that the patterns of the present rules fit.
+        meddled: those of them that were struck.
+        lost: bytes that should be messages and were not understood; they passed untouched.
     """
 
     accepted: int
@@ -54,6 +60,9 @@ class Traffic:
     backward: int
     held_forward: int
     held_backward: int
+    matched: int = 0
+    meddled: int = 0
+    lost: int = 0
 
 
 class Proxies:
@@ -94,7 +103,15 @@ class Proxies:
     async def open(self, routes: Iterable[Route]) -> None:
         """Listen for every route."""
         for route in routes:
-            await self._command("open", name=str(route.link), listen=route.listen, target=route.target, source=route.source)
+            protocol = route.protocol if route.protocol in CONVERSATIONS else ""
+            await self._command(
+                "open",
+                name=str(route.link),
+                listen=route.listen,
+                target=route.target,
+                source=route.source,
+                protocol=protocol,
+            )
 
     async def cut(self, links: Sequence[Link], way: Way) -> None:
         """Pass nothing on, in one direction or both."""
@@ -112,12 +129,16 @@ class Proxies:
         """Limit the bytes, each way."""
         await self._command("throttle", links, bytes_per_second=bytes_per_second)
 
+    async def meddle(self, links: Sequence[Link], rule: MessageRule, way: Way) -> None:
+        """Put a rule on the messages of links that have a protocol."""
+        await self._command("meddle", links, rule=asdict(rule), ways=_WAYS[way])
+
     async def reset(self, links: Sequence[Link]) -> None:
         """Reset open connections, once."""
         await self._command("reset", links)
 
     async def mend(self, links: Sequence[Link]) -> None:
-        """Undo cut, refusal, delay and throttle."""
+        """Undo cut, refusal, delay, throttle and rules."""
         await self._command("mend", links)
 
     async def pulse(self) -> Sequence[tuple[int, int]]:

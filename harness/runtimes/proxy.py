@@ -14,6 +14,8 @@ sees who is there; both directions then go through the lanes of ``shaping``. Wha
   is enough for that: a handshake needs both.
 * **refuse**: open connections are reset at both ends, and new ones are refused. It has no direction.
 * **delay, jitter, throttle, reset**: on all connections, the open ones included.
+* **meddle**: a rule on whole messages, see ``messages``; on links that were opened with a protocol, for that takes a look at
+  every byte from the first one on.
 
 A proxy's cut differs from a kernel's. There is no retransmission back-off: what was held arrives at once after the mend, where a
 kernel lets up to about a third of the cut's length pass. Buffers answer: the proxy's kernel acknowledges what a broken wire would
@@ -31,8 +33,10 @@ import socket
 import sys
 from collections.abc import Iterable
 from time import monotonic_ns
-from typing import Any
+from typing import Any, Protocol
 
+from harness.runtimes.gate import Gate
+from harness.runtimes.messages import CONVERSATIONS, Action, Message, MessageRule, Relay, Tally
 from harness.runtimes.shaping import Flow, Lane, Mark, reset
 
 _LINE_MAX = 16 << 20
@@ -42,12 +46,20 @@ _STALL_NS = 20_000_000
 _BACKLOG = 1024
 
 
-class Side(asyncio.Protocol):
-    """One end of a proxied connection: what it reads goes to ``outward``, what it writes comes from ``inward``."""
+class Entry(Protocol):
+    """Where what a side reads begins its way: a flow, or the gate before it."""
 
-    def __init__(self, connection: Connection, outward: Flow, inward: Flow) -> None:
+    def feed(self, content: bytes | Mark) -> None:
+        """Take in bytes, or the end of them."""
+
+
+class Side(asyncio.Protocol):
+    """One end of a proxied connection: what it reads goes by ``entry`` to ``outward``, what it writes comes from ``inward``."""
+
+    def __init__(self, connection: Connection, entry: Entry, outward: Flow, inward: Flow) -> None:
         self.connection = connection
         self.transport: asyncio.Transport | None = None
+        self._entry = entry
         self._outward = outward
         self._inward = inward
 
@@ -62,11 +74,11 @@ class Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in."""
-        self._outward.feed(data)
+        self._entry.feed(data)
 
     def eof_received(self) -> bool:
         """The peer has finished sending; it may still listen."""
-        self._outward.feed(Mark.END)
+        self._entry.feed(Mark.END)
         self.connection.settle()
         return True
 
@@ -75,7 +87,7 @@ class Side(asyncio.Protocol):
         self.transport = None
         self._inward.stop()
         if exc is not None:
-            self._outward.feed(Mark.RESET)
+            self._entry.feed(Mark.RESET)
         self.connection.settle()
 
     def pause_writing(self) -> None:
@@ -93,10 +105,21 @@ class Connection:
     def __init__(self, link: Link) -> None:
         self.forward = Flow(link.forward, self.settle)
         self.backward = Flow(link.backward, self.settle)
-        self.near = Side(self, self.forward, self.backward)
-        self.far = Side(self, self.backward, self.forward)
+        self.gates = self._gates(link)
+        entries: tuple[Entry, ...] = self.gates or (self.forward, self.backward)
+        self.near = Side(self, entries[0], self.forward, self.backward)
+        self.far = Side(self, entries[1], self.backward, self.forward)
         self._link = link
         self._dialling: asyncio.Task[None] | None = None
+
+    def _gates(self, link: Link) -> tuple[Gate, ...]:
+        """The gates of both directions, if the protocol is known."""
+        if not link.protocol:
+            return ()
+        requests, answers, ask = CONVERSATIONS[link.protocol]()
+        forward = Relay(requests, link.rules["forward"], ask)
+        backward = Relay(answers, link.rules["backward"], _nothing)
+        return Gate(self.forward, forward), Gate(self.backward, backward)
 
     def made(self, side: Side) -> None:
         """A side is connected; the far one is sought once the near one is there."""
@@ -145,18 +168,32 @@ class Connection:
                 reset(side.transport)
 
     def _leave(self) -> None:
-        self._link.connections.discard(self)
+        if self in self._link.connections:  # it is said more than once that a connection is over
+            self._link.connections.remove(self)
+            self._link.lost += sum(gate.relay.lost for gate in self.gates)
         for flow in (self.forward, self.backward):
             flow.stop()
+        for gate in self.gates:
+            gate.stop()
+
+
+def _nothing(message: Message) -> None:
+    """Nobody has to know of answers that have gone on."""
 
 
 class Link:
-    """One proxied link: its listener, its lanes, its connections."""
+    """One proxied link: its listener, its lanes, its connections, and the rules on its messages if it has a ``protocol``."""
 
-    def __init__(self, name: str, listen: tuple[str, int], target: tuple[str, int], source: str | None) -> None:
+    def __init__(
+        self, name: str, listen: tuple[str, int], target: tuple[str, int], source: str | None, protocol: str = ""
+    ) -> None:
         self.name = name
         self.target = target
         self.source = source
+        self.protocol = protocol
+        self.rules: dict[str, list[Tally]] = {"forward": [], "backward": []}
+        self.lost = 0
+        """Bytes that were not understood, on the connections that have ended."""
         self.forward = Lane(chance=random.Random(f"{name} forward"))
         self.backward = Lane(chance=random.Random(f"{name} backward"))
         self.connections: set[Connection] = set()
@@ -192,6 +229,12 @@ class Link:
             connection.forward.pump()
             connection.backward.pump()
 
+    def meddle(self, rule: MessageRule, ways: Iterable[str]) -> None:
+        """Put a rule on the messages of all connections."""
+        tally = Tally(rule)
+        for way in ways:
+            self.rules[way].append(tally)
+
     def refuse(self) -> None:
         """Refuse connections, and reset the open ones."""
         if self._server:
@@ -208,18 +251,28 @@ class Link:
         """Undo everything."""
         self.forward.mend()
         self.backward.mend()
+        for rules in self.rules.values():
+            rules.clear()
+        for connection in tuple(self.connections):
+            for gate in connection.gates:
+                gate.release()
         await self.listen()
         self.apply()
 
     def traffic(self) -> dict[str, int]:
         """The counters."""
+        tallies = {id(tally): tally for rules in self.rules.values() for tally in rules}.values()
+        gates = [gate for connection in self.connections for gate in connection.gates]
         return {
             "accepted": self.accepted,
             "open": len(self.connections),
             "forward": self.forward.passed,
             "backward": self.backward.passed,
-            "held_forward": sum(connection.forward.held for connection in self.connections),
-            "held_backward": sum(connection.backward.held for connection in self.connections),
+            "held_forward": sum(connection.forward.held + connection.forward.kept for connection in self.connections),
+            "held_backward": sum(connection.backward.held + connection.backward.kept for connection in self.connections),
+            "matched": sum(tally.matched for tally in tallies),
+            "meddled": sum(tally.hits for tally in tallies),
+            "lost": self.lost + sum(gate.relay.lost for gate in gates),
         }
 
 
@@ -256,7 +309,8 @@ class Control:
         links = [self._links[name] for name in command.get("links", ())]
         match command["do"]:
             case "open":
-                link = Link(command["name"], tuple(command["listen"]), tuple(command["target"]), command["source"])
+                listen, target = tuple(command["listen"]), tuple(command["target"])
+                link = Link(command["name"], listen, target, command["source"], command["protocol"])
                 await link.listen()
                 self._links[link.name] = link
             case "cut":
@@ -273,6 +327,10 @@ class Control:
                     for lane in link.lanes(("forward", "backward")):
                         lane.throttle(command["bytes_per_second"])
                     link.apply()
+            case "meddle":
+                rule = command["rule"]
+                for link in links:
+                    link.meddle(MessageRule(**{**rule, "action": Action(rule["action"])}), command["ways"])
             case "refuse":
                 for link in links:
                     link.refuse()

@@ -100,6 +100,8 @@ class Flow:
     def __init__(self, lane: Lane, on_end: Callable[[], None]) -> None:
         self.lane = lane
         self.held = 0
+        self.kept = 0
+        """Bytes that are kept back before they come here; they count for when to stop reading."""
         self.ended = False
         """Nothing more will be passed on."""
         self._on_end = on_end
@@ -128,6 +130,12 @@ class Flow:
             self.held += len(content)
         self.pump()
 
+    def keep(self, kept: int) -> None:
+        """So many bytes are kept back before the flow now."""
+        if kept != self.kept:
+            self.kept = kept
+            self._throttle_source()
+
     def set_writable(self, writable: bool) -> None:  # noqa: FBT001  # a state told by the transport, not a mode
         """The sink takes more bytes, or no more for now."""
         self._writable = writable
@@ -138,7 +146,7 @@ class Flow:
         """Nothing is passed on any more."""
         self.ended = True
         self._queue.clear()
-        self.held = 0
+        self.held = self.kept = 0
         self._cancel_timer()
 
     def pump(self) -> None:
@@ -181,9 +189,9 @@ class Flow:
     def _throttle_source(self) -> None:
         if self._source is None or self._source.is_closing():
             return
-        if self.held > HELD_MAX:
+        if self.held + self.kept > HELD_MAX:
             self._source.pause_reading()
-        elif self.held <= HELD_MAX // 2:
+        elif self.held + self.kept <= HELD_MAX // 2:
             self._source.resume_reading()
 
     def _later(self, wait_ns: int) -> None:

@@ -1,0 +1,1 @@
+"""Network faults made by the kernel that carries the packets, through one agent container."""
