@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.candidates.probes import Probe
 from harness.plan import CandidateSpec
-from harness.runtimes.base import Runtime, Way
+from harness.runtimes.base import Runtime
 from harness.topology import Link, Topology
-
-
-class Probe(Protocol):
-    """A mark that real peers send over one link, on connections that already exist."""
-
-    async def carry(self, within_ns: int, way: Way = Way.BOTH) -> int | None:
-        """How long a fresh mark took to arrive, in ns; None if it did not arrive in time although both ends serve.
-
-        Args:
-            within_ns: how long to wait for it.
-            way: which direction of the link the mark has to travel: ``BOTH`` leaves it to the protocol that runs on the link.
-
-        Raises ``OSError`` if an end of the link does not serve: then its silence says nothing about the link.
-        """
-
-    async def close(self) -> None:
-        """Give the probe's connections back."""
 
 
 class Candidate(Protocol):
@@ -58,12 +43,34 @@ class Candidate(Protocol):
         """Close the candidate's own connections; the runtime stops the nodes."""
 
 
+class Clients(Protocol):
+    """Those who drive the candidate."""
+
+    def cancel(self, share: float, nodes: Sequence[int]) -> None:
+        """Let this share of the operations at ``nodes`` be given up in flight from now on; 0 for none."""
+
+    def cancelled(self) -> int:
+        """How many were given up so far."""
+
+    def leave_out(self, nodes: Sequence[int], *, every: bool) -> None:
+        """From now on, let sessions take ``nodes`` for no members of the pool; every session, or every other one."""
+
+    def diverted(self) -> int:
+        """How many operations went elsewhere for that so far."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A candidate that runs on a runtime."""
+    """A candidate that runs on a runtime.
+
+    Attributes:
+        candidate, runtime: those.
+        clients: who drives it; None where nobody does.
+    """
 
     candidate: Candidate
     runtime: Runtime
+    clients: Clients | None = None
 
     @property
     def topology(self) -> Topology:

@@ -4,7 +4,8 @@ One server executes one command at a time, so every key is a linearizable regist
 break it is a restart: without ``persistence = true`` it comes back empty. The simplest candidate, and the control of the others:
 what a checker finds here without a restart is the checker's fault.
 
-Options: ``server = "valkey" | "redis"``, ``persistence = false | true``.
+Options: ``server = "valkey" | "redis"``, ``persistence = false | true``. Who is let in: ``tls = false | true`` (the Valkey of
+the wheel has none), ``username`` (of an ACL), ``password_env`` (the environment variable with the password).
 """
 
 from __future__ import annotations

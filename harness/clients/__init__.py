@@ -7,7 +7,7 @@ tests can feed it any bytes. It alone decides for every answer of its protocol w
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from harness.history import Function, Seen, Status
 from harness.registry import Registry
@@ -21,12 +21,14 @@ class Reply(NamedTuple):
         seen: ``HIT`` with a ``value``; ``MISS`` or ``ABSENT`` without; ``NOTHING`` for a write and where the status is not ok.
         value: the bytes that a read found, whoever wrote them.
         error: what the server said, short and without what varies from one operation to the next; empty where the status is ok.
+        redirect: the whole of what it said where it named another node to ask; else empty.
     """
 
     status: Status
     seen: Seen = Seen.NOTHING
     value: bytes = b""
     error: str = ""
+    redirect: str = ""
 
 
 class ProtocolBreach(Exception):  # noqa: N818 - it is the server's breach, not an error of ours
@@ -42,6 +44,9 @@ class Codec(Protocol):
     def feed(self, data: bytes, function: Function) -> Reply | None:
         """The reply to the ``function`` in flight, or None while more bytes are needed. Raises ``ProtocolBreach``."""
 
+    def sent_ahead(self, commands: int) -> None:
+        """So many commands go ahead of the operation, whose answers do not matter. Only asked where clients are routed."""
+
     def idle(self) -> bool:
         """Whether no bytes are left over. Bytes after a reply were asked for by nobody: they would pass for the next reply."""
 
@@ -49,8 +54,17 @@ class Codec(Protocol):
 class CodecFactory(Protocol):
     """Makes the codec of a new connection."""
 
-    def __call__(self) -> Codec:
-        """A codec that has seen nothing yet."""
+    def __call__(self, **options: Any) -> Codec:
+        """A codec that has seen nothing yet; ``options`` are the candidate's."""
 
 
-CODECS: Registry[CodecFactory] = Registry("client", {"resp": "harness.clients.resp:Resp"})
+CODECS: Registry[CodecFactory] = Registry(
+    "client",
+    {
+        "http": "harness.clients.http:Http",
+        "memcached": "harness.clients.memcached:Memcached",
+        "memcached-meta": "harness.clients.memcached_meta:Meta",
+        "resp": "harness.clients.resp:Resp",
+        "resp-wait": "harness.clients.resp_wait:WaitingResp",
+    },
+)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hiredis
 
 from harness.clients import ProtocolBreach, Reply
+from harness.clients.access import Access
 from harness.history import Function, Seen, Status
 
 REFUSALS = frozenset(
@@ -43,22 +44,51 @@ _READ, _OK, _HIT = Function.READ, Status.OK, Seen.HIT
 _WRITTEN = Reply(_OK)
 _MISS = Reply(_OK, Seen.MISS)
 _VARIES = frozenset(("MOVED", "ASK"))
-"""Errors whose text names a slot and an address: only the first word is kept."""
+"""Errors whose text names a slot and the node to ask instead: as an error, only the first word is kept."""
 
 
 class Resp:
-    """One connection's conversation in RESP2."""
+    """One connection's conversation in RESP2.
 
-    def __init__(self) -> None:
+    Args:
+        expire_ms: how long every value that is written may live; 0 for ever.
+    """
+
+    def __init__(self, expire_ms: int = 0) -> None:
+        self._expiry = b"$2\r\nPX\r\n$%d\r\n%d\r\n" % (len(str(expire_ms)), expire_ms) if expire_ms else b""
         self._reader = hiredis.Reader()
+        self._ahead = 0
 
     def request(self, function: Function, key: bytes, value: bytes = b"") -> bytes:
         """GET, SET or DEL."""
         if function == _READ:
             return b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)
         if function == Function.WRITE:
-            return b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(value), value)
+            words = 5 if self._expiry else 3
+            return b"*%d\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b" % (words, len(key), key, len(value), value, self._expiry)
         return b"*2\r\n$3\r\nDEL\r\n$%d\r\n%b\r\n" % (len(key), key)
+
+    def sent_ahead(self, commands: int) -> None:
+        """So many answers will come that do not matter."""
+        self._ahead += commands
+
+    def introduction(self, access: Access) -> bytes:
+        """AUTH, as the default user or another."""
+        who = (access.username, access.password) if access.username else (access.password,)
+        return bytes(hiredis.pack_command(("AUTH", *who)))
+
+    def welcome(self, data: bytes) -> str | None:
+        """Nothing but OK is a welcome."""
+        if data.startswith(LISTS):
+            raise ProtocolBreach("a list is no answer to AUTH")
+        try:
+            self._reader.feed(data)
+            reply = self._reader.gets()
+        except hiredis.ProtocolError as error:
+            raise ProtocolBreach(str(error)) from None
+        if reply is False:
+            return None
+        return "" if reply == b"OK" else str(reply)[:120]
 
     def feed(self, data: bytes, function: Function) -> Reply | None:
         """The reply to ``function``, once it is complete."""
@@ -68,6 +98,9 @@ class Resp:
         try:
             reader.feed(data)
             reply = reader.gets()
+            while self._ahead and reply is not False:
+                self._ahead -= 1
+                reply = reader.gets()
         except hiredis.ProtocolError as error:
             raise ProtocolBreach(str(error)) from None
         if reply is False:
@@ -92,4 +125,6 @@ class Resp:
 def _refusal(text: str) -> Reply:
     word = text.partition(" ")[0]
     refused = word in REFUSALS or text.startswith(REFUSED_ERRORS)
-    return Reply(Status.FAIL if refused else Status.INFO, error=word if word in _VARIES else text[:120])
+    if word in _VARIES:
+        return Reply(Status.FAIL, error=word, redirect=text[:120])
+    return Reply(Status.FAIL if refused else Status.INFO, error=text[:120])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from harness.clients import Codec
 from harness.clients.values import decode_value
 from harness.history import Function, Seen
@@ -49,9 +51,15 @@ class Keys:
         self._own[index] = ordered
         return index
 
-    def finals(self) -> dict[int, int]:
-        """The highest acknowledged version of each of the worker's own keys; 0 for none and where versions have no order."""
-        return {index: self.acknowledged[index] if ordered else 0 for index, ordered in self._own.items()}
+    def finals(self, committed: Mapping[str, int]) -> dict[int, int]:
+        """The version that each of the worker's own keys must come to: the highest that was acknowledged or is ``committed``.
+
+        The names in ``committed`` are those on the wire. 0 stands for no version, and for keys whose versions have no order.
+        """
+        return {
+            index: max(self.acknowledged[index], committed.get(self.names[index].decode(), 0)) if ordered else 0
+            for index, ordered in self._own.items()
+        }
 
     def understand(self, value: bytes) -> Found:
         """What the ``value`` that a read found says about itself."""

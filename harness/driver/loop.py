@@ -12,47 +12,44 @@ So completions are polled strictly before new invocations, which keeps operation
 had. A turn that took much longer than it asked for is a stall of the harness itself, and is recorded as one; nor does a stall
 make time-outs: an answer that came meanwhile is received before its time is called.
 
-What an operation's end does to its session:
-
-===================================  ===================  =========================================================
-refused by the network or unsent     ``fail``             goes on after a short pause, lest it spin
-answered                             as the codec says    goes on; after a ``fail`` with the same pause
-time-out while connecting            ``fail``             goes on after the pause
-time-out after sending               ``info``             goes on as a new process, on a new connection: a late answer
-                                                          must never be taken for another operation's
-connection lost after sending        ``info``             goes on as a new process, on a new connection
-===================================  ===================  =========================================================
+What an operation's end does to its session stands in ``sessions``.
 
 An operation that has to wait for its connection is due at once and called when it is sent. The journal hears of it then, or when
 it turns out that it cannot be sent.
+
+Where clients follow the topology by themselves, an operation may leave its node to the router (``ROUTED``). The journal has the
+node that was really asked. One that sends the operation on to another node has proven that it did nothing itself: the operation
+goes on there, within the same call and return, and the journal has the node that was asked last.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
 
 from harness.clients import CodecFactory, ProtocolBreach, Reply
+from harness.clients.access import OPEN, Access
 from harness.clients.values import encode_value
+from harness.driver.cancelling import Cancelling
 from harness.driver.connection import IDLE, WAITING, Client, Connection, error_text
+from harness.driver.following import Following
 from harness.driver.keys import Keys
+from harness.driver.oddities import Oddities
+from harness.driver.sessions import Sessions
 from harness.driver.sockets import Sockets
-from harness.history import NEVER, Function, Seen, Status
+from harness.history import Function, Status
 from harness.journal import Journal
-from harness.operations import Outcome
+from harness.routing import Informed, Pooled, Router
 from harness.runtimes.base import Endpoint
 
 TICK_NS = 10_000_000
 STALL_NS = 20_000_000
-FAIL_PAUSE_NS = 10_000_000
-"""How long a session rests after a ``fail``: a refused connection answers in microseconds, and would be asked again at once."""
-
 MAX_CONNECTING = 64
-MAX_ODDITIES = 20
+MAX_HOPS = 5
+"""How often an operation is sent on to another node before it has failed."""
 
 # To look up a member of an enum takes a tenth of a microsecond, and an operation needs several.
-_READ, _OK, _HIT, _GARBAGE = Function.READ, Status.OK, Seen.HIT, Seen.GARBAGE
+_READ, _OK = Function.READ, Status.OK
 
 
 class Loop:
@@ -65,6 +62,9 @@ class Loop:
         origin_ns: the run's start on the monotonic clock.
         journal, keys: the worker's.
         processes: fresh process numbers, unique over workers.
+        router: where operations go that name no node; None if all do.
+        access: what connections need to be let in.
+        cancelling: which operations are given up in flight.
     """
 
     def __init__(
@@ -77,20 +77,22 @@ class Loop:
         journal: Journal,
         keys: Keys,
         processes: Iterable[int],
+        cancelling: Cancelling,
+        router: Router | None = None,
+        access: Access = OPEN,
     ) -> None:
         self._timeout_ns = timeout_ns
         self._origin_ns = origin_ns
         self._journal = journal
         self._keys = keys
-        self._processes = iter(processes)
+        self._oddities = Oddities(journal)
+        self._sessions = Sessions(journal, keys, processes, self._oddities)
+        self._cancelling = cancelling
         self._encode = codec().request
-        self._sockets = Sockets(codec, endpoints, origin_ns)
-        self._clients: list[Client] = []
-        self._later: list[tuple[int, int, Client]] = []
-        self._ready: list[Client] = []
-        self._stopping = False
-        self._oddities = 0
-        self._ended = [0, 0, 0]
+        self._router = router
+        self._pooled = router if isinstance(router, Pooled) else None
+        self._sockets = Sockets(codec, endpoints, origin_ns, (router.greeting,) if router and router.greeting else (), access)
+        self._following = Following(router, endpoints, self._sockets, self._complain) if isinstance(router, Informed) else None
         self._tick_ns = self._turn_ns = self.now_ns()
 
     def now_ns(self) -> int:
@@ -103,14 +105,14 @@ class Loop:
 
     def stop(self) -> None:
         """Invoke nothing more; ``run`` returns once everything in flight has ended."""
-        self._stopping = True
+        self._sessions.stopping = True
 
     def open(self, clients: Iterable[Client], nodes: Iterable[int], within_ns: int) -> None:
         """Connect every client to every node ahead of the start. What fails is tried again when it is needed."""
         wanted = [(client, node) for node in nodes for client in clients if client.connections[node] is None]
         end_ns = self.now_ns() + within_ns
         opening: list[Connection] = []
-        while (wanted or opening) and self.now_ns() < end_ns and not self._stopping:
+        while (wanted or opening) and self.now_ns() < end_ns and not self._sessions.stopping:
             while wanted and len(opening) < MAX_CONNECTING:
                 try:
                     opening.append(self._sockets.connect(*wanted.pop()))
@@ -121,28 +123,20 @@ class Loop:
 
     def run(self, clients: list[Client], begin_ns: int, end_ns: int) -> int:
         """Play ``clients`` from ``begin_ns`` until ``end_ns``, ``stop`` or the end of all sessions; when the last one ended."""
-        self._clients = clients
-        self._later = []
-        self._stopping = False
-        for client in clients:
-            operation = next(client.steps, None)
-            if operation is not None:
-                client.operation = operation
-                heappush(self._later, (max(begin_ns, operation.due_ns), client.session, client))
+        sessions = self._sessions
+        sessions.start(clients, begin_ns)
         self._turn_ns = self.now_ns()
-        while not self._stopping and (self._later or self._ready or self._in_flight()):
+        while not sessions.stopping and not sessions.over:
             left_ns = end_ns - self.now_ns()
             if left_ns <= 0:
                 break
             self._turn(min(left_ns, TICK_NS))
-        self._stopping = True
-        self._later.clear()
-        self._ready.clear()
-        while self._in_flight():
+        sessions.invoke_no_more()
+        while sessions.in_flight:
             self._turn(TICK_NS)
         for client in clients:
             client.steps.close()
-        self._journal.count(*self._ended)
+        self._count()
         return self.now_ns()
 
     def close(self, clients: Iterable[Client]) -> None:
@@ -152,16 +146,18 @@ class Loop:
                 if connection is not None:
                     self._sockets.drop(connection)
 
-    def _in_flight(self) -> bool:
-        return any(client.op != IDLE for client in self._clients)
+    def _count(self) -> None:
+        diverted = self._pooled.diverted if self._pooled else 0
+        self._journal.count(*self._sessions.ended, cancelled=self._cancelling.count, diverted=diverted)
 
     def _turn(self, wait_ns: int) -> None:
         """One turn of the loop; see the module."""
+        sessions = self._sessions
         punctual = False
-        if self._ready:
+        if sessions.ready:
             wait_ns = 0
-        elif self._later:
-            until_due_ns = self._later[0][0] - self.now_ns()
+        elif sessions.later:
+            until_due_ns = sessions.later[0][0] - self.now_ns()
             if until_due_ns < wait_ns:
                 punctual, wait_ns = True, max(0, until_due_ns)
         woke_ns, answers, lost, opened = self._sockets.receive(wait_ns, punctual=punctual)
@@ -174,23 +170,23 @@ class Loop:
 
         if woke_ns >= self._tick_ns:
             self._tick(woke_ns)
-        if self._clients and woke_ns - self._turn_ns > wait_ns + STALL_NS:
+        if sessions.clients and woke_ns - self._turn_ns > wait_ns + STALL_NS:
             self._journal.note(stall=(self._turn_ns, woke_ns))
         self._turn_ns = woke_ns
 
-        ready = self._ready
-        if self._later:
-            now_ns = self.now_ns()
-            while self._later and self._later[0][0] <= now_ns:
-                ready.append(heappop(self._later)[2])
-        if not self._stopping:
-            for client in ready:
+        if sessions.later:
+            sessions.wake(self.now_ns())
+        if not sessions.stopping:
+            for client in sessions.ready:
                 self._invoke(client)
-            ready.clear()
+            sessions.ready.clear()
 
     def _invoke(self, client: Client) -> None:
         """Send what ``client`` wants next, or see to the connection that it needs for that."""
         node = client.operation[2]
+        if node < 0:
+            node = self._place(client)
+        client.node = node
         connection = client.connections[node]
         if connection is not None and connection.open:
             self._send(client, connection)
@@ -207,24 +203,37 @@ class Loop:
             except OSError as error:
                 self._refuse(client, now_ns, f"connect: {error_text(error.errno)}")
 
-    def _begin(self, client: Client) -> None:
-        """Journal the call that ``client`` makes at its ``call_ns``."""
-        function, key, node, version, due_ns, group = client.operation
-        call_ns = client.call_ns
-        client.op = self._journal.begin(
-            due_ns or call_ns, call_ns, version, group, client.session, client.process, key, node, client.workload, function
-        )
+    def _place(self, client: Client) -> int:
+        """Where the router sends the operation that names no node."""
+        if self._router is None:
+            raise RuntimeError("an operation names no node, and the candidate's clients have no routing")
+        client.hops = 0
+        name, function = self._keys.names[client.operation.key], client.operation.function
+        return self._router.place(name, function, client.session, self.now_ns())
 
     def _send(self, client: Client, connection: Connection) -> None:
         """Call what ``client`` wants: stamp, journal, send."""
         client.call_ns = time.monotonic_ns() - self._origin_ns
-        self._begin(client)
+        self._sessions.begin(client)
+        if client.operation[2] < 0 and self._router is not None:
+            ahead = self._router.ahead(client.node, client.session)
+            if ahead:
+                connection.ahead += (ahead,)
+        self._transmit(client, connection, self._request(client))
+
+    def _request(self, client: Client) -> bytes:
+        """The bytes of the operation in flight."""
         function, key, _, version, _, _ = client.operation
         if function is _READ:
-            request = self._keys.reads[key]
-        else:
-            name = self._keys.names[key]
-            request = self._encode(function, name, encode_value(name, version, client.op))
+            return self._keys.reads[key]
+        name = self._keys.names[key]
+        return self._encode(function, name, encode_value(name, version, client.op))
+
+    def _transmit(self, client: Client, connection: Connection, request: bytes) -> None:
+        if connection.ahead:
+            connection.codec.sent_ahead(len(connection.ahead))
+            request = b"".join((*connection.ahead, request))
+            connection.ahead = ()
         try:
             sent = connection.send(request)
         except BlockingIOError:
@@ -232,90 +241,87 @@ class Loop:
         except OSError as error:
             # The kernel took nothing: whatever is wrong with the connection, this operation never left.
             self._sockets.drop(connection)
-            self._end(client, self.now_ns(), Status.FAIL, f"not sent: {error_text(error.errno)}")
+            self._sessions.end(client, self.now_ns(), Status.FAIL, f"not sent: {error_text(error.errno)}")
             return
         if sent < len(request):
             self._sockets.send_later(connection, request[sent:])
+        if self._cancelling.active and self._cancelling.strikes(connection.node):
+            self._sockets.drop(connection)
+            self._sessions.end(client, self.now_ns(), Status.INFO, "cancelled")
 
     def _answer(self, connection: Connection, data: bytes, at_ns: int) -> None:
         """Take in bytes from a server; if they make the answer whole, its session goes on."""
         client = connection.client
-        operation = client.operation
-        if client.op == IDLE or operation[2] != connection.node:
-            self._odd(client, connection.node, "unasked", data, at_ns)
+        if client.op == IDLE or client.node != connection.node:
+            self._oddities.answered(client, connection.node, "unasked", data, at_ns)
             self._sockets.drop(connection)
             return
-        function = operation[0]
+        function = client.operation[0]
         try:
             reply = connection.codec.feed(data, function)
         except ProtocolBreach as breach:
-            self._odd(client, connection.node, "no reply of this protocol", data, at_ns)
+            self._oddities.answered(client, connection.node, "no reply of this protocol", data, at_ns)
             self._lose(connection, f"protocol error: {breach}", at_ns)
             return
         if reply is None:
             return
         if connection.unsent or not connection.codec.idle():
             # Answered before all was asked, or more than once: the next operation could not tell its own answer here.
-            self._odd(client, connection.node, "out of step", data, at_ns)
+            self._oddities.answered(client, connection.node, "out of step", data, at_ns)
             self._sockets.drop(connection)
         if reply.status is not _OK:
-            self._end(client, at_ns, reply.status, reply.error)
+            if self._router is None or reply.status is not Status.FAIL or not self._sent_on(client, reply, at_ns):
+                self._sessions.end(client, at_ns, reply.status, reply.error)
             return
-        self._succeed(client, at_ns, reply)
+        self._sessions.succeed(client, at_ns, reply)
 
-    def _succeed(self, client: Client, at_ns: int, reply: Reply) -> None:
-        """The operation in flight is ``ok``."""
-        function, key, _, version, _, _ = client.operation
-        seen = reply.seen
-        seen_key = seen_version = seen_op = -1
-        if seen is _HIT:
-            seen, seen_key, seen_version, seen_op = self._keys.understand(reply.value)
-            if seen is _GARBAGE:
-                self._odd(client, client.operation.node, "not a value of this run", reply.value, at_ns)
-        elif function is not _READ and version > self._keys.acknowledged[key]:
-            self._keys.acknowledged[key] = version
-        self._journal.end(client.op, at_ns, _OK, seen, seen_key, seen_version, seen_op)
-        client.op = IDLE
-        self._ended[0] += 1
-        self._resume(client, Outcome(_OK, client.call_ns, at_ns, seen, seen_version), at_ns)
-
-    def _end(self, client: Client, at_ns: int, status: Status, error: str) -> None:
-        """The operation in flight is ``fail`` or ``info``."""
-        return_ns = at_ns if status is Status.FAIL else NEVER
-        self._journal.end(client.op, return_ns, status, error=self._journal.error(error))
-        client.op = IDLE
-        self._ended[status] += 1
-        if status is Status.INFO:
-            client.process = next(self._processes)
-            pause_ns = 0
+    def _sent_on(self, client: Client, reply: Reply, at_ns: int) -> bool:
+        """Whether the operation in flight, which its node refused, goes on at another one that the node named."""
+        router, node, key = self._router, client.node, client.operation.key
+        assert router is not None  # noqa: S101 - the caller has seen to it
+        if not reply.redirect:
+            router.refused(node, reply.error, at_ns)
+            return False
+        if client.operation.node >= 0 or client.hops == MAX_HOPS:
+            return False
+        redirect = router.redirected(self._keys.names[key], reply.redirect, node)
+        if redirect is None:
+            self._oddities.answered(client, node, "sends the client to a node that is none", reply.redirect.encode(), at_ns)
+            return False
+        client.hops += 1
+        client.node = redirect.node
+        self._journal.moved(client.op, redirect.node)
+        connection = client.connections[redirect.node]
+        if connection is None:
+            try:
+                connection = self._sockets.connect(client, redirect.node)
+            except OSError as error:
+                self._refuse(client, at_ns, f"connect: {error_text(error.errno)}")
+                return True
+        if redirect.ahead:
+            connection.ahead += (redirect.ahead,)
+        if connection.open:
+            self._transmit(client, connection, self._request(client))
         else:
-            pause_ns = FAIL_PAUSE_NS
-        self._resume(client, Outcome(status, client.call_ns, at_ns), at_ns + pause_ns)
-
-    def _resume(self, client: Client, outcome: Outcome, not_before_ns: int) -> None:
-        """Hand ``outcome`` to the session and note when its next operation is due."""
-        if self._stopping:
-            return
-        try:
-            operation = client.steps.send(outcome)
-        except StopIteration:
-            return
-        client.operation = operation
-        due_ns = operation[4]
-        if due_ns > outcome.return_ns or not_before_ns > outcome.return_ns:
-            heappush(self._later, (max(due_ns, not_before_ns), client.session, client))
-        else:
-            self._ready.append(client)
+            client.sending_on = self._request(client)
+        return True
 
     def _opened(self, connection: Connection) -> None:
-        """An attempt to connect has ended, one way or the other."""
+        """The opening of a connection can go on, or has ended, one way or the other."""
         client = connection.client
         refusal = self._sockets.establish(connection)
-        if client.op != WAITING or client.operation.node != connection.node:
+        if refusal is None:
+            return
+        if refusal and self._router is not None:
+            self._router.lost(connection.node, self.now_ns())
+        if client.node != connection.node or not (client.op == WAITING or client.sending_on):
             return
         if refusal:
             self._refuse(client, self.now_ns(), refusal)
-        elif self._stopping:
+        elif client.sending_on:
+            request, client.sending_on = client.sending_on, b""
+            self._transmit(client, connection, request)
+        elif self._sessions.stopping:
             # Too late to call it.
             client.op = IDLE
         else:
@@ -323,35 +329,41 @@ class Loop:
 
     def _refuse(self, client: Client, at_ns: int, error: str) -> None:
         """What waited for its connection in vain is ``fail``."""
-        self._begin(client)
-        self._end(client, at_ns, Status.FAIL, error)
+        if self._router is not None:
+            self._router.lost(client.node, at_ns)
+        if client.op == WAITING:
+            self._sessions.begin(client)
+        client.sending_on = b""
+        self._sessions.end(client, at_ns, Status.FAIL, error)
 
     def _lose(self, connection: Connection, reason: str, at_ns: int) -> None:
         """A connection that was open is of no more use."""
         client = connection.client
         self._sockets.drop(connection)
-        if client.op != IDLE and client.operation.node == connection.node:
-            self._end(client, at_ns, Status.INFO, reason)
+        if self._router is not None:
+            self._router.lost(connection.node, at_ns)
+        if client.op != IDLE and client.node == connection.node:
+            self._sessions.end(client, at_ns, Status.INFO, reason)
 
     def _tick(self, now_ns: int) -> None:
         """Time-outs and live counts. One scan of all clients each ``TICK_NS`` costs less than a timer for each operation."""
         self._tick_ns = now_ns + TICK_NS
-        self._journal.count(*self._ended)
+        self._count()
+        if self._following is not None:
+            self._following.tick(now_ns)
         # Overdue before this turn received: what came while the harness stood still has been taken in by now.
         latest_ns = self._turn_ns - self._timeout_ns
-        for client in self._clients:
+        for client in self._sessions.clients:
             if client.op != IDLE and client.call_ns <= latest_ns:
-                connection = client.connections[client.operation.node]
+                connection = client.connections[client.node]
                 if connection is None:
                     continue
-                if client.op != WAITING:
+                if client.op != WAITING and not client.sending_on:
                     self._lose(connection, "time-out", now_ns)
                 else:
                     self._sockets.drop(connection)
                     self._refuse(client, now_ns, "connect: time-out")
 
-    def _odd(self, client: Client, node: int, what: str, data: bytes, at_ns: int) -> None:
-        """Keep the first few answers that make no sense, word for word."""
-        if self._oddities < MAX_ODDITIES:
-            self._oddities += 1
-            self._journal.note(oddity=f"{what}: {data[:200]!r}", node=node, key=client.operation.key, at=at_ns)
+    def _complain(self, node: int, what: str) -> None:
+        """A node that tells of the topology made no sense."""
+        self._oddities.note(node, -1, what, self.now_ns())

@@ -23,7 +23,7 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -60,10 +60,30 @@ class DriverPool:
         """Wait until the sessions have ended; when the last one did, in ns."""
         return max(await _together(worker.expect("finished") for worker in self._workers))
 
-    async def settle(self, limit_ns: int) -> int:
-        """Probe every key at every readable node until all have converged, for up to ``limit_ns``; when that ended, in ns."""
-        self._tell(settle=limit_ns)
+    async def settle(self, limit_ns: int, committed: Mapping[str, int] | None = None) -> int:
+        """Probe every key at every readable node until all have converged, for up to ``limit_ns``; when that ended, in ns.
+
+        They converge to what was acknowledged, or to what is known to be ``committed`` (version by name on the wire) if that is
+        newer.
+        """
+        self._tell(settle=[limit_ns, committed or {}])
         return await self.finished()
+
+    def cancel(self, share: float, nodes: Sequence[int]) -> None:
+        """Close connections to ``nodes`` right after an operation was sent, for this share of the operations; 0 for none."""
+        self._tell(cancel=(share, list(nodes)))
+
+    def cancelled(self) -> int:
+        """How many operations were given up like that so far."""
+        return self.counts().cancelled
+
+    def leave_out(self, nodes: Sequence[int], *, every: bool) -> None:
+        """Take ``nodes`` for no members of the pool; every session, or every other one. Where clients decide that."""
+        self._tell(leave_out=(list(nodes), every))
+
+    def diverted(self) -> int:
+        """How many operations went elsewhere for that so far."""
+        return self.counts().diverted
 
     def counts(self) -> Counts:
         """How many operations have ended so far."""

@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from harness.clients import CodecFactory
-from harness.driver.connection import Client, Connection, error_text
+from harness.clients.access import OPEN, Access
+from harness.driver.connection import Client, Connection, Line, error_text
+from harness.driver.opening import Opening, opening
 from harness.runtimes.base import Endpoint
 
 RECEIVE_BYTES = 65_536
@@ -28,7 +30,7 @@ class Received(NamedTuple):
         woke_ns: when the wait was over.
         answers: connections with bytes of an answer, and when those had been received.
         lost: connections that the server closed or that broke, why, and when that was seen.
-        opened: connections whose opening has ended, well or not.
+        opened: connections whose opening can go on, or has ended.
     """
 
     woke_ns: int
@@ -44,10 +46,22 @@ class Sockets:
         codec: makes a connection's codec.
         endpoints: where each node is reached, by node index.
         origin_ns: the run's start on the monotonic clock.
+        ahead: commands to send ahead of the first operation on a connection.
+        access: what a connection needs to be let in.
     """
 
-    def __init__(self, codec: CodecFactory, endpoints: Sequence[Endpoint], origin_ns: int) -> None:
+    def __init__(
+        self,
+        codec: CodecFactory,
+        endpoints: Sequence[Endpoint],
+        origin_ns: int,
+        ahead: tuple[bytes, ...] = (),
+        access: Access = OPEN,
+    ) -> None:
         self._codec = codec
+        self._ahead = ahead
+        self._access = access
+        self._tls = access.tls.context() if access.tls else None
         self._endpoints = endpoints
         self._origin_ns = origin_ns
         self._epoll = select.epoll()
@@ -59,21 +73,48 @@ class Sockets:
         self._watched[fd] = readable
         self._epoll.register(fd, select.EPOLLIN)
 
+    def unwatch(self, fd: int) -> None:
+        """Look at ``fd`` no more."""
+        self._epoll.unregister(fd)
+        del self._watched[fd]
+
     def connect(self, client: Client, node: int) -> Connection:
         """Begin to open a connection; raises ``OSError`` where that is refused at once."""
         connection = Connection(client, node, self._endpoints[node], self._codec())
+        connection.ahead = self._ahead
         code = connection.socket.connect_ex(self._endpoints[node])
         if code not in (0, errno.EINPROGRESS):
             connection.socket.close()
             raise OSError(code, error_text(code))
+        connection.opening = self.way_in(connection, self._endpoints[node])
         self._epoll.register(connection.fd, select.EPOLLOUT)
         self._connections[connection.fd] = connection
         client.connections[node] = connection
         return connection
 
-    def establish(self, connection: Connection) -> str:
-        """Put a connection whose opening has ended to use; why that failed, or empty if it did not. A failed one is dropped."""
-        refusal = connection.refusal()
+    def line(self, endpoint: Endpoint) -> Line:
+        """A line to ``endpoint`` that belongs to no client; not connected yet."""
+        return Line(endpoint, self._codec())
+
+    def way_in(self, line: Line, endpoint: Endpoint) -> Opening:
+        """What is left to do until ``line``, which has begun to connect, is open."""
+        return opening(line, self._access, self._tls, endpoint.host)
+
+    def establish(self, connection: Connection) -> str | None:
+        """Go on opening a connection, and put it to use once it is open.
+
+        Returns None while there is more to do; then why it cannot be opened, or nothing if it is open. One that cannot be is
+        dropped.
+        """
+        if connection.opening is None:
+            return None
+        try:
+            self._epoll.modify(connection.fd, next(connection.opening))
+        except StopIteration as end:
+            connection.opening = None
+            refusal = str(end.value)
+        else:
+            return None
         if refusal:
             self.drop(connection)
         else:

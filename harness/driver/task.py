@@ -6,8 +6,11 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from harness.clients.access import OPEN, Access
 from harness.plan import WorkloadSpec
+from harness.routing import Routing
 from harness.runtimes.base import Endpoint
 from harness.topology import Topology
 
@@ -22,10 +25,14 @@ class Task:
         topology: the candidate's nodes.
         endpoints: where clients reach each node, in the order of ``topology.nodes``.
         protocol: name of the wire protocol in ``harness.clients.CODECS``.
+        codec_options: what the protocol's codec takes beside its defaults.
+        routing: how clients find their way by themselves; None where every operation names its node.
+        access: what clients need to be let in.
         timeout_ns: how long an operation may take before it is ``info``.
         origin_ns: the run's start on CLOCK_MONOTONIC, which all processes of a machine share; all other times count from it.
         directory: where the journals go; it exists and is empty.
         workers: number of driver processes.
+        load_cap: how many operations a second the probes after the run may make; None for no limit.
     """
 
     workloads: tuple[WorkloadSpec, ...]
@@ -37,6 +44,10 @@ class Task:
     origin_ns: int
     directory: Path
     workers: int = 1
+    load_cap: float | None = None
+    codec_options: tuple[tuple[str, Any], ...] = ()
+    routing: Routing | None = None
+    access: Access = OPEN
 
     @property
     def token(self) -> str:

@@ -3,7 +3,10 @@
 It is told what to do on its standard input and reports on its standard output, one JSON line each.
 When its input ends, the harness is gone and the worker stops.
 
-    told     {"task": pickle}   {"run": [begin_ns, end_ns]}   {"stop": true}   {"settle": limit_ns}   {"close": true}
+    told     {"task": pickle}   {"run": [begin_ns, end_ns]}   {"stop": true}   {"settle": [limit_ns, committed]}
+             {"close": true}
+             {"cancel": [share, nodes]}, which holds at once and until the next one for the same nodes
+             {"leave_out": [nodes, every]}, which holds at once and until the next one
     reports  {"ready": true}   {"finished": end_ns}   {"error": [kind, what, where, why, fix]}
 """
 
@@ -19,18 +22,24 @@ import resource
 import signal
 import sys
 from collections import deque
+from collections.abc import Mapping
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Any
 
 from harness import errors
-from harness.clients import CODECS
+from harness.clients import CODECS, Codec
+from harness.clients.access import Signing
 from harness.driver.arrivals import paced
+from harness.driver.cancelling import Cancelling
 from harness.driver.connection import Client
 from harness.driver.keys import Keys
 from harness.driver.loop import Loop
 from harness.driver.task import Task
 from harness.journal import Journal
+from harness.routing import Pooled
+from harness.topology import ROUTED
 from workloads import WORKLOADS, Shard
 from workloads.settle import Settle
 
@@ -38,6 +47,8 @@ OPEN_WITHIN_NS = 5_000_000_000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_TIMERSLACK = 29
 _SPARE_FILES = 64
+_WHIMS = {"cancel", "leave_out"}
+"""Orders that change how sessions behave from the moment they are given."""
 
 
 class Control:
@@ -65,6 +76,12 @@ class Control:
         if not data and not self.interrupting():
             self._orders.append({"close": True})
 
+    def whims(self) -> list[dict[str, Any]]:
+        """The orders that wait and hold at once, whatever is being played."""
+        found = [order for order in self._orders if _WHIMS & order.keys()]
+        self._orders = deque(order for order in self._orders if not _WHIMS & order.keys())
+        return found
+
     def interrupting(self) -> bool:
         """Whether an order waits that ends what is being played."""
         return any("stop" in order or "close" in order for order in self._orders)
@@ -82,15 +99,19 @@ class Worker:
     """A worker with its journal, its loop and its sessions."""
 
     def __init__(self, task: Task, index: int) -> None:
-        codec = CODECS.load(task.protocol)
+        codec = partial(_codec, task)
+        self.router = task.routing.router() if task.routing else None
         self.task = task
         self.index = index
         nodes = tuple(node.name for node in task.topology.nodes)
-        self.journal = Journal(task.directory, index, task.workers, nodes, (*task.labels, "settle"))
+        workloads = (*task.labels, "settle")
+        routed = ROUTED in task.topology.readable
+        self.journal = Journal(task.directory, index, task.workers, nodes, workloads, routed=routed)
         self.keys = Keys(codec(), self.journal, task.token)
         # Sessions begin as processes of their own number; later processes, and the sessions that settle, take what follows.
         self.numbers = count(sum(spec.sessions for spec in task.workloads) + index, task.workers)
         self.groups = count(index, task.workers)
+        self.cancelling = Cancelling(Random(f"{task.seed}/cancelling/{index}"))
         self.loop = Loop(
             codec=codec,
             endpoints=task.endpoints,
@@ -99,13 +120,17 @@ class Worker:
             journal=self.journal,
             keys=self.keys,
             processes=self.numbers,
+            cancelling=self.cancelling,
+            router=self.router,
+            access=task.access,
         )
         self.clients = self._clients()
         self.end_ns = 0
 
     def open(self) -> None:
         """Connect ahead of the start."""
-        nodes = sorted({*self.task.topology.writable, *self.task.topology.readable})
+        nodes = sorted({*self.task.topology.writable, *self.task.topology.readable, *(self.router.nodes if self.router else ())})
+        nodes = [node for node in nodes if node != ROUTED]
         _allow_files(len(self.clients) * len(nodes) + _SPARE_FILES)
         self.loop.open(self.clients, nodes, OPEN_WITHIN_NS)
 
@@ -118,19 +143,33 @@ class Worker:
                 client.steps = paced(client.steps, spec.rate / spec.sessions, begin_ns, random)
         self._play(self.clients, begin_ns, end_ns)
 
-    def settle(self, limit_ns: int) -> None:
-        """Play the convergence probes."""
+    def settle(self, limit_ns: int, committed: Mapping[str, int]) -> None:
+        """Play the convergence probes; ``committed`` is as ``Keys.finals`` wants it."""
         begin_ns = self.loop.now_ns()
         self.journal.note(settled=begin_ns)
-        probes = Settle(self.keys.finals(), self.task.topology.readable, begin_ns, limit_ns)
+        probes = Settle(self.keys.finals(committed), self.task.topology.readable, begin_ns, limit_ns)
         sessions = [next(self.numbers) for _ in range(probes.sessions_wanted)]
         shard = Shard("settle", sessions, self.task.seed, self.keys, self.groups)
         steps = probes.sessions(shard)
+        if self.task.load_cap is not None:
+            rate = self.task.load_cap / self.task.workers / len(sessions)
+            steps = [
+                paced(one, rate, begin_ns, Random(f"{self.task.seed}/settling/{session}"))
+                for one, session in zip(steps, sessions, strict=True)
+            ]
         clients = [
             Client(one, session, len(self.task.workloads), len(self.task.endpoints))
             for one, session in zip(steps, sessions, strict=True)
         ]
         self._play(clients, begin_ns, begin_ns + limit_ns + self.task.timeout_ns)
+
+    def humour(self, order: dict[str, Any]) -> None:
+        """Do as an order says that holds at once."""
+        match order:
+            case {"cancel": [share, nodes]}:
+                self.cancelling.set(share, nodes)
+            case {"leave_out": [nodes, every]} if isinstance(self.router, Pooled):
+                self.router.leave_out(nodes, every=every)
 
     def close(self) -> None:
         """End the journal in order."""
@@ -176,9 +215,17 @@ def main() -> None:
         sys.exit(1)
 
 
+def _codec(task: Task) -> Codec:
+    """The conversation on a new connection."""
+    codec = CODECS.load(task.protocol)(**dict(task.codec_options))
+    return codec.signed(task.access) if task.access.password and isinstance(codec, Signing) else codec
+
+
 def _serve(control: Control, worker: Worker) -> None:
     def arrived() -> None:
         control.receive()
+        for order in control.whims():
+            worker.humour(order)
         if control.interrupting():
             worker.loop.stop()
 
@@ -190,12 +237,14 @@ def _serve(control: Control, worker: Worker) -> None:
             case {"run": [begin_ns, end_ns]}:
                 worker.run(begin_ns, begin_ns if control.interrupting() else end_ns)
                 control.report(finished=worker.end_ns)
-            case {"settle": limit_ns}:
-                worker.settle(0 if control.interrupting() else limit_ns)
+            case {"settle": [limit_ns, committed]}:
+                worker.settle(0 if control.interrupting() else limit_ns, committed)
                 control.report(finished=worker.end_ns)
             case {"close": _}:
                 worker.close()
                 return
+            case order:
+                worker.humour(order)
 
 
 def _die_with_parent() -> None:
