@@ -9,13 +9,17 @@ proof is recorded as such, and makes the run inconclusive.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from random import Random
+from typing import Protocol, runtime_checkable
 
 from harness.candidates.base import Cluster
 from harness.errors import UnsupportedError
 from harness.plan import FaultSpec
 from harness.runtimes.base import Capability, Runtime
 from harness.topology import Link, Node, Topology
+
+PROXY = "proxy"
+"""``Runtime.means`` where links are bent by proxies."""
 
 Target = Node | Link
 """What one episode can strike."""
@@ -78,6 +82,32 @@ class Fault(Protocol):
 
     def strike(self, cluster: Cluster, targets: Sequence[Target]) -> Strike:
         """One episode on ``targets``, a choice of the above."""
+
+
+@runtime_checkable
+class Drawing(Protocol):
+    """A fault whose targets belong together, so that it draws those of an episode by a rule of its own."""
+
+    def draw(self, topology: Topology, random: Random, free: Sequence[Target]) -> Sequence[Target]:
+        """What one episode strikes, out of ``free``, the ``targets`` that no other fault holds; nothing if they do not do."""
+
+
+def refuse_direct(faults: Sequence[Fault], topology: Topology, runtime: Runtime) -> None:
+    """Raise ``UnsupportedError`` for the first fault on links that ``runtime`` bends by proxies, where there can be none.
+
+    To be called before anything starts.
+    """
+    if not topology.direct or runtime.means != PROXY:
+        return
+    for fault in faults:
+        links = [target for target in fault.targets(topology) if isinstance(target, Link) and target.source != "client"]
+        if links:
+            raise UnsupportedError(
+                f'the fault "{fault.spec.kind}" cannot strike {links[0]} on the runtime "{runtime.name}"',
+                where=fault.spec.error("").where,
+                why=f"it bends links by proxies, and {topology.direct}",
+                fix='choose runtime = "docker", or a fault on nodes or on links of clients',
+            )
 
 
 def refuse_impossible(faults: Sequence[Fault], runtime: Runtime) -> None:

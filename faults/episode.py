@@ -19,12 +19,13 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from faults.base import Fault, Strike, UnprovenError
+from faults.base import Fault, Strike, Target, UnprovenError
+from faults.offices import filled, is_office
 from faults.schedule import PlannedEpisode, clash
 from faults.targets import CLIENT
 from harness.candidates.base import Cluster
 from harness.errors import AnachronError
-from harness.history import Episode
+from harness.history import DISPROVED, Episode
 from harness.topology import Link
 
 Clock = Callable[[], int]
@@ -40,6 +41,9 @@ CONFIRM_NS = 5_000_000_000
 """How long a healed target is watched for its return, unless the next episode comes first."""
 
 _SLACK_NS = 20_000_000
+_LOOK_NS = 500_000_000
+"""How long before an episode is armed it is looked up who has a role, and how long that may take."""
+
 _HEAD_START_NS = 100_000_000
 """What of the lead is left for the last try to arm."""
 _GRACE_NS = 1_000_000_000
@@ -61,12 +65,32 @@ async def run_schedule(
         async with asyncio.TaskGroup() as group:
             for at, episode in enumerate(planned):
                 if not episode.skipped:
-                    strike = faults[episode.fault].strike(cluster, episode.targets)
                     over_ns = _confirmed_by(episode, planned, at + 1)
-                    tasks.append(group.create_task(run_episode(episode, strike, clock, on_episode, over_ns)))
+                    work = _carry_out(episode, faults[episode.fault], cluster, over_ns, clock=clock, on_episode=on_episode)
+                    tasks.append(group.create_task(work))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return tuple(task.result() for task in tasks)
+
+
+async def _carry_out(
+    planned: PlannedEpisode, fault: Fault, cluster: Cluster, over_ns: int, *, clock: Clock, on_episode: Watcher
+) -> Episode:
+    """Find out whom the episode strikes, if that shows only then, and strike."""
+    if any(map(is_office, planned.targets)):
+        holders: list[Target] = []
+
+        async def look() -> tuple[str, ...]:
+            holders.extend(await filled(cluster, planned.targets))
+            return ()
+
+        log = _Log(planned, "", on_episode)
+        await _until(planned.intended_ns - LEAD_NS - _LOOK_NS, clock)
+        if not await log.attempt("before", look(), _LOOK_NS):
+            log.now(log.episode)
+            return log.episode
+        planned = replace(planned, targets=tuple(holders))
+    return await run_episode(planned, fault.strike(cluster, planned.targets), clock, on_episode, over_ns)
 
 
 def _confirmed_by(episode: PlannedEpisode, planned: Sequence[PlannedEpisode], first_later: int) -> int:
@@ -89,7 +113,7 @@ async def run_episode(planned: PlannedEpisode, strike: Strike, clock: Clock, on_
         armed = await log.attempt("before", strike.arm(LEAD_NS - _HEAD_START_NS), LEAD_NS + _GRACE_NS)
         await _until(planned.intended_ns, clock)
         try:
-            if await log.attempt("when applied", _silent(strike.apply()), _GRACE_NS):
+            if await log.attempt("when applied", _silent(strike.apply()), strike.proof_ns + _GRACE_NS):
                 log.now(replace(log.episode, applied_ns=clock()))
                 if armed and await log.attempt("at its start", strike.prove(), give_up_ns - clock()):
                     log.now(replace(log.episode, proven_ns=clock()))
@@ -157,7 +181,7 @@ class _Log:
             self.episode = replace(
                 self.episode,
                 proven_ns=None if disproves else self.episode.proven_ns,
-                evidence=(*self.episode.evidence, f"{'unproven ' if disproves else ''}{step}: {what}"),
+                evidence=(*self.episode.evidence, f"{DISPROVED if disproves else ''}{step}: {what}"),
             )
             return False
         self.episode = replace(self.episode, evidence=(*self.episode.evidence, *(f"{step}: {s}" for s in sentences)))

@@ -1,17 +1,17 @@
-"""What pause and kill have in common: nodes as targets, and whether they answer."""
+"""What faults on nodes have in common: nodes as targets, whether they answer, and how they are brought back."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
+from faults.patience import soon
 from faults.targets import Names
 from harness.candidates.base import Cluster
 from harness.durations import format_duration
 from harness.plan import Record
 from harness.topology import Node
-
-_POLL_S = 0.02
 
 
 class NodeOptions(Record):
@@ -40,15 +40,14 @@ async def answers(cluster: Cluster, node: Node, within_ns: int) -> bool:
 
 async def identity_soon(cluster: Cluster, node: Node, within_ns: int, patience_ns: int) -> str:
     """As ``identity``, tried again for ``patience_ns``."""
-    loop = asyncio.get_running_loop()
-    give_up = loop.time() + patience_ns / 1e9
-    while True:
-        try:
-            return await identity(cluster, node, within_ns)
-        except OSError:
-            if loop.time() > give_up:
-                raise
-            await asyncio.sleep(_POLL_S)
+    return await soon(partial(identity, cluster, node, within_ns), patience_ns)
+
+
+async def revive(cluster: Cluster, nodes: Sequence[Node]) -> None:
+    """Start again, with their data, those of ``nodes`` whose processes have ended."""
+    for node in nodes:
+        if not await cluster.runtime.state(node.name):
+            await cluster.runtime.restart(node.name, keep_data=True)
 
 
 def names(nodes: Sequence[Node]) -> str:

@@ -2,7 +2,7 @@
 
     [[faults]]
     kind = "pause"
-    targets = ["replicas"]              # names or roles
+    targets = ["replicas"]              # names or roles; "current-primary" for whoever is primary when an episode begins
     every = "10s"
     lasts = "2s"
     at_most = 1                         # how many an episode; one without it
@@ -76,7 +76,7 @@ class PauseStrike:
         """The processes are in state T, and the nodes do not answer."""
         answered = await asyncio.gather(*(answers(self._cluster, node, self.proof_ns) for node in self._nodes))
         for node, has_answered in zip(self._nodes, answered, strict=True):
-            state = self._cluster.runtime.state(node.name)
+            state = await self._cluster.runtime.state(node.name)
             if state != "T":
                 raise UnprovenError(f"the pause did not bite: the process of {node.name} is in state {state or 'gone'}")
             if has_answered:

@@ -6,6 +6,7 @@ cut. So an episode takes its targets only from what is free, first come, first s
 
 * a fault on a node holds the node and every link at it;
 * a fault on a link holds the link, and keeps faults off its two nodes; other links of these nodes stay free;
+* a fault on whoever has a role by then (``current-primary``) holds everything;
 * what was held is left alone for ``REST_NS`` after its episode, to come back.
 
 Nothing is shifted. An episode that finds too few free targets strikes fewer; one that finds none is left out and says so
@@ -21,10 +22,11 @@ from itertools import count
 from random import Random
 from typing import NamedTuple
 
-from faults.base import Target
+from faults.base import Drawing, Fault, Target
+from faults.offices import is_office
 from harness.durations import format_duration
 from harness.plan import FaultSpec
-from harness.topology import Link
+from harness.topology import Link, Topology
 
 REST_NS = 1_000_000_000
 """How long the targets of one fault are left alone by the other faults: a replica looks for its primary once a second."""
@@ -60,19 +62,20 @@ class _Window(NamedTuple):
     end_ns: int
 
 
-def schedule(
-    specs: Sequence[FaultSpec], possible: Sequence[Sequence[Target]], seed: int, duration_ns: int
-) -> tuple[PlannedEpisode, ...]:
+def schedule(faults: Sequence[Fault], topology: Topology, seed: int, duration_ns: int) -> tuple[PlannedEpisode, ...]:
     """All episodes of a run, by the time they begin.
 
     Args:
-        specs: the plan's faults.
-        possible: what each of them may strike.
+        faults: the plan's faults.
+        topology: what they strike at.
         seed: the plan's seed; what one fault draws does not move the times of another.
         duration_ns: the length of the run.
 
-    Raises ``PlanError`` for a fault that could never be proven, or never be free to strike.
+    Raises ``PlanError`` for a target that the topology does not have, and for a fault that could never be proven, or never be
+    free to strike.
     """
+    specs = [fault.spec for fault in faults]
+    possible = [fault.targets(topology) for fault in faults]
     planned: list[PlannedEpisode] = []
     active: list[PlannedEpisode] = []
     for window in sorted(w for index, spec in enumerate(specs) for w in _windows(index, spec, seed, duration_ns)):
@@ -81,8 +84,7 @@ def schedule(
         holders = [e for e in active if e.fault != window.fault]
         held = [target for e in holders for target in e.targets]
         free = [t for t in possible[window.fault] if not any(_clash(t, other) for other in held)]
-        wanted = spec.at_most or (len(free) if free and isinstance(free[0], Link) else 1)
-        chosen = set(_random(seed, window.fault, window.number, "targets").sample(free, min(wanted, len(free))))
+        chosen = _drawn(faults[window.fault], topology, _random(seed, window.fault, window.number, "targets"), free)
         episode = PlannedEpisode(
             fault=window.fault,
             kind=spec.kind,
@@ -127,12 +129,22 @@ def _windows(index: int, spec: FaultSpec, seed: int, duration_ns: int) -> Iterat
             yield _Window(begin_ns, index, number, begin_ns + spec.lasts)
 
 
+def _drawn(fault: Fault, topology: Topology, random: Random, free: Sequence[Target]) -> set[Target]:
+    """What an episode strikes of what is free: by the fault's own rule if it has one; else links all, and nodes one."""
+    if isinstance(fault, Drawing):
+        return set(fault.draw(topology, random, free))
+    wanted = fault.spec.at_most or (len(free) if free and isinstance(free[0], Link) else 1)
+    return set(random.sample(free, min(wanted, len(free))))
+
+
 def _random(seed: int, fault: int, number: int, purpose: str) -> Random:
     """Random numbers of one episode for one purpose: what is drawn for one does not move another."""
     return Random(f"{seed}/{fault}/{number}/{purpose}")
 
 
 def _clash(one: Target, other: Target) -> bool:
+    if is_office(one) or is_office(other):
+        return True
     if isinstance(one, Link):
         return one == other if isinstance(other, Link) else other.name in (one.source, one.target)
     return _clash(other, one) if isinstance(other, Link) else one == other

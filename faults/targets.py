@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from faults.offices import office
 from harness.errors import suggestion
 from harness.plan import FaultSpec
 from harness.runtimes.base import Capability
@@ -17,13 +18,19 @@ CLIENT = "client"
 Names = Annotated[
     tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), Field(min_length=1)
 ]
-"""Names of nodes, roles, roles' plurals, or ``all``; on a side of a link also ``client``. One name may stand alone."""
+"""Names of nodes, roles, roles' plurals, or ``all``; on a side of a link also ``client``, as targets of a fault on nodes also
+``current-primary`` and the like. One name may stand alone.
+"""
 
 
-def nodes_of(spec: FaultSpec, topology: Topology, names: Iterable[str]) -> tuple[Node, ...]:
-    """The nodes that ``names`` mean, each once, in the topology's order; raises ``PlanError`` for a name that means none."""
-    found = {node for name in names for node in _known(spec, topology, name, "targets")}
-    return tuple(node for node in topology.nodes if node in found)
+def nodes_of(spec: FaultSpec, topology: Topology, names: Iterable[str], key: str = "targets") -> tuple[Node, ...]:
+    """The nodes that ``names`` mean, each once, in the topology's order; raises ``PlanError`` for a name that means none.
+
+    As a target, ``current-primary`` means whoever is primary when the episode begins (see ``faults.offices``).
+    """
+    offices = {name: post for name in names if key == "targets" and (post := office(topology, name))}
+    found = {node for name in names if name not in offices for node in _known(spec, topology, name, key)}
+    return (*(node for node in topology.nodes if node in found), *offices.values())
 
 
 def links_of(spec: FaultSpec, topology: Topology, between: tuple[Names, Names]) -> tuple[Link, ...]:
@@ -42,11 +49,13 @@ def links_of(spec: FaultSpec, topology: Topology, between: tuple[Names, Names]) 
     return tuple(link for link in topology.links if link in found)
 
 
-def capabilities_of(between: tuple[Names, Names], *, inside: Capability) -> frozenset[Capability]:
+def capabilities_of(
+    between: tuple[Names, Names], *, inside: Capability, with_clients: Capability = Capability.CUT_CLIENTS
+) -> frozenset[Capability]:
     """What it takes to strike the links between two sides: ``inside`` for those between nodes."""
-    with_clients = any(CLIENT in side for side in between)
+    to_clients = any(CLIENT in side for side in between)
     among_nodes = all(any(name != CLIENT for name in side) for side in between)
-    return frozenset(({Capability.CUT_CLIENTS} if with_clients else set()) | ({inside} if among_nodes else set()))
+    return frozenset(({with_clients} if to_clients else set()) | ({inside} if among_nodes else set()))
 
 
 def _known(spec: FaultSpec, topology: Topology, name: str, key: str) -> tuple[Node, ...]:
