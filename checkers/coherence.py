@@ -222,7 +222,7 @@ def lag_curves(history: History, found: Pairs) -> Iterator[Curve]:
         certain = np.where(stays, np.maximum(here.stale_ns - here.sup_ns, 0), 0)
         possible = np.where(here.fresh_ns < NEVER, here.fresh_ns - here.call_ns, NEVER)
         for name, lags in (("coherence-lag-certain", certain), ("coherence-lag-possible", possible)):
-            yield survival(name, history.nodes[node], np.sort(lags))
+            yield survival(name, _scope(history, node), np.sort(lags))
 
 
 def relapse_measures(history: History, found: Pairs) -> Iterator[Measure]:
@@ -230,7 +230,12 @@ def relapse_measures(history: History, found: Pairs) -> Iterator[Measure]:
     for node in np.unique(found.node):
         here = found.node == node
         back = here & (found.fresh_ns < NEVER) & (found.stale_ns > found.fresh_ns)
-        yield Measure("relapses", int(back.sum()), "count", n=int(here.sum()), per="write-node", scope=history.nodes[node])
+        yield Measure("relapses", int(back.sum()), "count", n=int(here.sum()), per="write-node", scope=_scope(history, node))
+
+
+def _scope(history: History, node: int) -> str:
+    """What a pair's node is called; nothing where it is whatever node clients find."""
+    return "" if history.routed else history.nodes[node]
 
 
 def survival(name: str, scope: str, ordered: Column, zeros: int = 0) -> Curve:

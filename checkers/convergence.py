@@ -37,7 +37,7 @@ from checkers.samples import samples
 from checkers.stalls import awake_ns
 from checkers.versions import Versions, first_sight, versions
 from harness.durations import format_duration
-from harness.history import NEVER, Column, Function, History
+from harness.history import NEVER, Column, Episode, Function, History
 from harness.plan import Contract
 from harness.results import Curve, Finding, Measure, Result, Severity
 
@@ -180,10 +180,13 @@ def _quantiles(lasted: Column, censored: Column, phase: str = "", scope: str = "
 def _coverage(history: History, spells: Spells) -> Measure:
     table = history.derive(versions)
     written = np.unique(table.key[(table.row >= 0) & (table.ack_ns < NEVER)])
-    possible = len(written) * len(np.unique(history.node[history.function == Function.READ]))
+    asked = np.unique(history.node[history.function == Function.READ])
+    possible = len(written) * (1 if history.routed else len(asked))
+    # Where clients find their way by themselves, a key is looked at in one place only: where they find it.
+    found = np.unique(spells.key) if history.routed else spells.key
     return Measure(
         "convergence-coverage",
-        int(np.isin(spells.key, written).sum()) / possible if possible else None,
+        int(np.isin(found, written).sum()) / possible if possible else None,
         "ratio",
         n=possible,
         per="key-node",
@@ -199,20 +202,26 @@ def _curves(history: History, spells: Spells) -> Iterator[Curve]:
 
 def _episode_measures(history: History, found: Reads) -> Iterator[Measure]:
     """How long keys at nodes took to catch up with what had been acknowledged when a fault was healed, by kind of fault."""
-    table = history.derive(versions)
-    begins = sorted(episode.applied_ns for episode in history.episodes if episode.applied_ns is not None)
     kinds: dict[str, list[Spells]] = {}
     for episode in history.episodes:
-        if episode.applied_ns is None or episode.healed_ns is None:
-            continue
-        until = next((begin for begin in begins if begin > episode.healed_ns), NEVER)
-        first, end = np.searchsorted(found.call_ns, [episode.healed_ns, until])
-        rows = np.arange(first, end)
-        needed = acknowledged_at(table, episode.healed_ns)[history.key[found.row[rows]]]
-        kinds.setdefault(episode.kind, []).append(_spells(history, found, rows, found.place[rows] < needed, episode.healed_ns))
-    for kind, spells in kinds.items():
-        lasted, censored = (np.concatenate([getattr(s, name) for s in spells]) for name in ("lasted_ns", "censored"))
+        spells = catching_up(history, found, episode)
+        if spells is not None:
+            kinds.setdefault(episode.kind, []).append(spells)
+    for kind, several in kinds.items():
+        lasted, censored = (np.concatenate([getattr(s, name) for s in several]) for name in ("lasted_ns", "censored"))
         yield from _quantiles(lasted, censored, phase=f"after {kind}")
+
+
+def catching_up(history: History, found: Reads, episode: Episode) -> Spells | None:
+    """How long keys at nodes stayed behind what had been acknowledged at the heal of ``episode``; None if it was not healed."""
+    healed = episode.healed_ns
+    if episode.applied_ns is None or healed is None:
+        return None
+    until = min((e.applied_ns for e in history.episodes if e.applied_ns is not None and e.applied_ns > healed), default=NEVER)
+    first, end = np.searchsorted(found.call_ns, [healed, until])
+    rows = np.arange(first, end)
+    needed = acknowledged_at(history.derive(versions), healed)[history.key[found.row[rows]]]
+    return _spells(history, found, rows, found.place[rows] < needed, healed)
 
 
 def acknowledged_at(table: Versions, time_ns: int) -> Column:

@@ -211,9 +211,10 @@ def _thin_air(history: History, read: int) -> Proof:
 
 def _dirty(history: History, read: int, write: int) -> Proof:
     key = wording.key(history, read)
+    refused = "never committed" if history.return_ns[write] == NEVER else "had refused"
     return Proof(
         claim=f"Node {wording.node(history, read)} answered a read of {key} with {wording.answer(history, read)}, "
-        f"the value of a write that {wording.node(history, write)} had refused.",
+        f"the value of a write that {wording.node(history, write)} {refused}.",
         argument=(
             wording.wrote(history, write),
             wording.read(history, read),

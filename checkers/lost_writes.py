@@ -6,9 +6,11 @@ count:
 gone        In the settle phase (writing has stopped, faults are healed) the last read of the key at every node that answered
             finds an older version, and the nodes that acknowledged what is missing are among those that answered. Reads called
             before the key's last acknowledgement do not count.
-rolled back The one node that acknowledged the key's writes answers, in another epoch than it acknowledged v in and before any
-            newer write was called, with an older version; and no read called after that finds v anywhere. The first such
-            answer counts.
+rolled back The key's source answers, in another epoch than v was acknowledged in and before any newer write was called, with
+            an older version; and no read called after that finds v anywhere. The first such answer counts. The source is the
+            one node that acknowledged the key's writes; or, where clients are routed and so find each key at one node at a
+            time, whichever node they are sent to that acknowledged any write in the same epoch as it answers: who has taken
+            over and does not have v will not get it any more.
 
     w1 writes version 1, w2 writes version 2, both acknowledged by the primary; the primary is killed and restarts without data;
     r1 and r2 ask the primary and the replica after everything has settled, and both find nothing. Two versions are lost.
@@ -22,7 +24,7 @@ last evidence of v and the first against it.
 
 Cost: O(n) beyond the version table.
 Blind spots: a version that was lost and then overwritten is only seen by the second proof; without a settle phase the first
-proves nothing; a cache may have lost what the store behind it still has, and this looks the same from outside.
+proves nothing; a cache may have lost what the store behind it still has: from outside this looks the same, only an audit tells.
 Source: DEFINITIONS, "Lost writes" and "Misses and expiry"; Jepsen's lost updates on fail-over of Redis.
 """
 
@@ -138,7 +140,7 @@ def _gone(history: History, meant: Column, doubtful: Column) -> tuple[Losses, Co
 
 
 def _rolled_back(history: History, meant: Column) -> Losses:
-    """The losses that the acknowledging node itself shows after a change of its epoch."""
+    """The losses that the key's source itself shows, in another epoch than that of the acknowledgement."""
     table = history.derive(versions)
     acknowledged = np.flatnonzero(_acknowledged(history))
     node = history.node[table.row[acknowledged]].astype(np.int64)
@@ -147,10 +149,11 @@ def _rolled_back(history: History, meant: Column) -> Losses:
     np.maximum.at(highest, table.key[acknowledged], node)
     source = np.where(lowest == highest, highest, -1)
 
-    asked = (
-        (history.function == Function.READ) & (meant != UNKNOWN) & (history.epoch >= 0) & (history.node == source[history.key])
-    )
-    reads = np.flatnonzero(asked)
+    known = (history.function == Function.READ) & (meant != UNKNOWN) & (history.epoch >= 0)
+    authority = history.node == source[history.key]
+    if history.routed:
+        authority |= np.isin(_term(history), _term(history)[table.row[acknowledged]])
+    reads = np.flatnonzero(known & authority)
     reads = reads[table.newer_sup_ns[meant[reads]] < history.call_ns[reads]]
     newest = greatest_until(
         table.key,
@@ -169,7 +172,7 @@ def _rolled_back(history: History, meant: Column) -> Losses:
         (newest > meant[reads])
         & (table.ack_ns[newest] < history.call_ns[reads])
         & (history.epoch[write] >= 0)
-        & (history.epoch[write] != history.epoch[reads])
+        & (_term(history)[write] != _term(history)[reads])
         & (seen_ns[newest] <= history.return_ns[reads])
     )
     # One read is enough for each version that was the newest; the lost ones are all between what it found and that one.
@@ -180,6 +183,13 @@ def _rolled_back(history: History, meant: Column) -> Losses:
     place = newest[which] - (np.arange(len(which)) - np.repeat(np.cumsum(length) - length, length))
     lost = _acknowledged(history)[place] & (seen_ns[place] <= history.return_ns[reads[which]])
     return Losses(place[lost], newest[which[lost]], reads[which[lost]])
+
+
+def _term(history: History) -> Column:
+    """One number for each node and epoch."""
+    epochs = int(history.epoch.max(initial=0)) + 1
+    term: Column = np.where(history.epoch >= 0, history.node.astype(np.int64) * epochs + history.epoch, -1)
+    return term
 
 
 def _blamed(history: History, last: Column, against: Column) -> Column:
@@ -221,7 +231,7 @@ def _proof(history: History, shown: Column, place: int, against: int) -> Proof:
     answer = wording.answer(history, against)
     return Proof(
         claim=f"Version {table.version[place]} of {key} was acknowledged by {wording.node(history, write)}, but {later} later "
-        f"{where} answered {answer}, and no node has shown it since.",
+        f"{where} answered {answer}, and {_since(history, write)}.",
         argument=(
             wording.wrote(history, write),
             *(wording.read(history, row) for row in dict.fromkeys((*seen, against, *others))),
@@ -232,6 +242,13 @@ def _proof(history: History, shown: Column, place: int, against: int) -> Proof:
         key=key,
         nodes=wording.nodes(history, (write, against, *others)),
     )
+
+
+def _since(history: History, write: int) -> str:
+    """Where a lost write may still be, as far as the audit knows; an audit does not tell one delete from another."""
+    if history.audited and history.function[write] == Function.WRITE:
+        return "no cache has shown it since; the source of truth has it, as its audit shows"
+    return "no node has shown it since"
 
 
 def _last_reads(history: History, against: int) -> list[int]:

@@ -14,6 +14,9 @@ read_ns       the last call at the node; ``-NEVER`` if it was never asked
 
 A version that is superseded before it was seen counts as fresh with the newer one.
 
+Where clients find their way by themselves (``History.routed``), a key is read in one place only, and which node that is may
+change. Then a write makes one pair, with that place, whatever node it is at the time.
+
 Cost: O(n + w·m) for n reads, w writes and m nodes.
 """
 
@@ -37,7 +40,7 @@ class Pairs:
 
     Attributes:
         place: the write, a row of ``Versions``.
-        node: index of the node.
+        node: index of the node; 0 for all where clients find their way by themselves.
         call_ns: the write's call.
     """
 
@@ -62,8 +65,9 @@ def pairs(history: History, contract: Contract) -> Pairs:
     table, found = history.derive(versions), reads(history, contract)
     written = np.flatnonzero((table.row >= 0) & (table.ack_ns < NEVER))
     parts = []
-    for node in np.unique(found.node):
-        at_node = np.flatnonzero(found.node == node)
+    place = np.zeros_like(found.node) if history.routed else found.node
+    for node in np.unique(place):
+        at_node = np.flatnonzero(place == node)
         fresh, stale, read = _at_node(table, found, at_node)
         columns = (table.call_ns, table.sup_ns, fresh, stale, read)
         parts.append(

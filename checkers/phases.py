@@ -81,6 +81,21 @@ def bound_of(history: History, contract: Contract, begin_ns: Column, end_ns: Col
     return _range_maximum(highest, first, last)
 
 
+def bounded_by(history: History, contract: Contract, begin_ns: int, end_ns: int) -> str:
+    """The kind of the fault whose bound holds for an interval (``bound_of``); empty where that is the steady one."""
+    promise = contract.staleness
+    if promise.steady is None:
+        return ""
+    highest, kind = promise.steady, ""
+    for episode in _struck(history):
+        begin, end = _window(episode, history)
+        during = promise.during.get(episode.kind)
+        bound = NEVER if during is None else during.of(end - begin)
+        if bound > highest and begin_ns <= end + promise.after_heal and end_ns >= begin:
+            highest, kind = bound, episode.kind
+    return kind
+
+
 def stalled(history: History) -> Column:
     """Mask of the operations that overlap a window in which the harness itself stood still."""
     if not history.stalls:

@@ -46,7 +46,7 @@ from checkers.coherence import (
     survival,
 )
 from checkers.pairs import pairs
-from checkers.phases import bound_of, phase_labels, phase_of
+from checkers.phases import bound_of, bounded_by, phase_labels, phase_of
 from checkers.reads import Reads, reads, superseding
 from checkers.samples import Sample, pooled, samples
 from checkers.stalls import awake_ns
@@ -106,7 +106,7 @@ def _too_old(history: History, contract: Contract, found: Reads, lo: Column) -> 
     sup = history.derive(versions).newer_sup_ns[found.place[stale]]
     bound = bound_of(history, contract, sup, found.call_ns[stale])
     broken = lo[stale] > bound
-    over, bound = stale[broken], bound[broken]
+    over, sup, bound = stale[broken], sup[broken], bound[broken]
     return findings(
         history,
         "stale-read",
@@ -117,7 +117,8 @@ def _too_old(history: History, contract: Contract, found: Reads, lo: Column) -> 
             history,
             found,
             int(over[instance]),
-            f"the contract allows {format_duration(int(bound[instance]))}",
+            f"the contract allows {format_duration(int(bound[instance]))}"
+            + _since(bounded_by(history, contract, int(sup[instance]), int(found.call_ns[over[instance]]))),
             int(lo[over[instance]]),
         ),
     )
@@ -140,6 +141,11 @@ def _too_far(history: History, contract: Contract, found: Reads) -> tuple[Findin
             int(found.lo_ns[over[instance]]),
         ),
     )
+
+
+def _since(fault: str) -> str:
+    """Why another bound than the steady one holds."""
+    return f", as part of that time counts as during {fault}" if fault else ""
 
 
 def _behind(lag: int) -> str:

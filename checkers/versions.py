@@ -9,7 +9,8 @@ places and never look at versions. With i, ack, f and sup of DEFINITIONS, "Versi
 ===================  ==================================================================================================
 call_ns       i(v)    its write's call
 ack_ns      ack(v)    its write's return if that is ok
-known_ns      f(v)    the earlier of ack and of the first return of a read that found it: from then on certainly in effect
+known_ns      f(v)    the earliest of ack, of the first return of a read that found it, and of the time by which the source's
+                      audit had it: from then on certainly in effect
 sup_ns      sup(v)    from when older versions are superseded: ack of an ok write, f of an ``info`` write
 newer_call_ns         the earliest i of any newer version of the key
 newer_sup_ns          the earliest sup of any newer version of the key
@@ -107,6 +108,7 @@ def versions(history: History) -> Versions:
     _place_reads(history, place, key, version, row=row, twins=twins)
     found = np.flatnonzero((place != UNKNOWN) & ~wrote)
     np.minimum.at(known, place[found], history.return_ns[found])
+    _take_audit(history, place, known)
     sup = np.where(acknowledged, ack, known)
     newer_call = _earliest_newer(call, first)
     overwrites = np.arange(len(row))
@@ -251,6 +253,15 @@ def _place_reads(history: History, place: Column, key: Column, version: Column, 
         named = history.rows_of(carried[strange])
         found[strange[~(np.isin(named, twins) & (place[named] == found[strange]))]] = UNKNOWN
     place[reads] = found
+
+
+def _take_audit(history: History, place: Column, known: Column) -> None:
+    """Lower ``known`` of the writes without answer that the source's audit has."""
+    ops = np.fromiter(history.committed.keys(), np.int64)
+    times_ns = np.fromiter(history.committed.values(), np.int64)
+    rows = history.rows_of(ops)
+    at = np.where(rows >= 0, place[rows], UNKNOWN) if len(history) else rows
+    np.minimum.at(known, at[at != UNKNOWN], times_ns[at != UNKNOWN])
 
 
 def _lookup(key: Column, version: Column, keys: int, wanted_key: Column, wanted_version: Column) -> Column:

@@ -55,9 +55,15 @@ def wrote(history: History, row: int) -> str:
     status = history.status[row]
     if status == Status.OK:
         return f"{what} and was acknowledged at {moment(history.return_ns[row])}."
+    if status == Status.FAIL and history.return_ns[row] == NEVER:
+        return (
+            f"{what}, called at {moment(history.call_ns[row])}; it was never answered, and it did not happen: the audit lacks it."
+        )
     if status == Status.FAIL:
         return f"{what} and was refused at {moment(history.return_ns[row])}: it did not happen."
-    return f"{what}, called at {moment(history.call_ns[row])}; it was never answered."
+    audited_ns = history.committed.get(int(history.op[row]))
+    audited = "" if audited_ns is None else f", but at {moment(audited_ns)} the audit had it as committed"
+    return f"{what}, called at {moment(history.call_ns[row])}; it was never answered{audited}."
 
 
 def read(history: History, row: int) -> str:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
 from markupsafe import Markup
 
-from harness.history import Episode, History
+from checkers.recovery import Recovery, recoveries
+from harness.durations import format_duration, parse_duration
+from harness.history import DISPROVED, Episode, History
+from harness.plan import Contract
 from reports.chart import WIDE, Chart, Key, Tick, element, joined, wide
-from reports.time_charts import named, time_axis
-from reports.words import linked, plural
+from reports.fresh_again import FreshAgain, fresh_again
+from reports.means import means_of
+from reports.time_charts import CLOSING, closing, load_end_ns, named, time_axis
+from reports.words import clip, linked, plural
+
+IN_TIME_NS = parse_duration("50ms")
+"""A fault whose means are in place so soon after its intended time is in time."""
 
 _LANE = 44
+_SHORT = 240
+"""Characters of evidence that are shown at once."""
+_GIST = 110
 
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """One episode as a row of the table, in words."""
+    """One episode as a row of the table, in words; ``gist`` stands for evidence too long to be read at a glance, or is empty."""
 
     number: int
     kind: str
@@ -24,21 +36,25 @@ class Strike:
     means: str
     intended: str
     applied: str
+    late: str
     proven: str
     healed: str
+    fresh: FreshAgain
     evidence: tuple[str, ...]
+    gist: str
     holds: bool
     from_share: float
     to_share: float
 
 
-def strikes(history: History, span: int) -> tuple[Strike, ...]:
+def strikes(history: History, contract: Contract, span: int) -> tuple[Strike, ...]:
     """All episodes, in the order of their intended beginnings."""
-    ordered = sorted(history.episodes, key=lambda e: (e.intended_ns, e.fault))
-    return tuple(_strike(number, episode, history, span) for number, episode in enumerate(ordered, start=1))
+    known = zip(history.episodes, recoveries(history, contract), strict=True)
+    ordered = sorted(known, key=lambda each: (each[0].intended_ns, each[0].fault))
+    return tuple(_strike(number, episode, nodes, history, span) for number, (episode, nodes) in enumerate(ordered, start=1))
 
 
-def _strike(number: int, episode: Episode, history: History, span: int) -> Strike:
+def _strike(number: int, episode: Episode, nodes: tuple[Recovery, ...], history: History, span: int) -> Strike:
     begin = episode.intended_ns if episode.applied_ns is None else episode.applied_ns
     end = episode.healed_ns or max(episode.intended_end_ns, begin)
     room = (end - begin) * 0.5
@@ -46,16 +62,33 @@ def _strike(number: int, episode: Episode, history: History, span: int) -> Strik
         number=number,
         kind=episode.kind,
         targets=tuple(linked(target) for target in episode.targets),
-        means=episode.means,
+        means=means_of(episode),
         intended=f"{_seconds(episode.intended_ns)} to {_seconds(episode.intended_end_ns)}",
         applied="never" if episode.applied_ns is None else _seconds(episode.applied_ns),
+        late="" if episode.applied_ns is None else _late(episode),
         proven="not proven" if episode.proven_ns is None else _seconds(episode.proven_ns),
         healed="not before the end" if episode.healed_ns is None else _seconds(episode.healed_ns),
+        fresh=fresh_again(history, episode, nodes),
         evidence=tuple(linked(line) for line in episode.evidence),
+        gist=_gist(episode),
         holds=episode.proven,
         from_share=max(0.0, (begin - room) / span),
         to_share=min(1.0, (min(end, history.end_ns) + room) / span),
     )
+
+
+def _gist(episode: Episode) -> str:
+    """What speaks against the episode, else what it says first of its effect, cut short; empty if all of it is short."""
+    if sum(map(len, episode.evidence)) <= _SHORT:
+        return ""
+    against = [line for line in episode.evidence if line.startswith(DISPROVED)]
+    during = [line for line in episode.evidence if line.startswith("at its start")]
+    return clip(linked((against or during or list(episode.evidence))[0]), _GIST)
+
+
+def _late(episode: Episode) -> str:
+    late_ns = (episode.applied_ns or 0) - episode.intended_ns
+    return f"{format_duration(late_ns)} late" if late_ns > 0 else "on time"
 
 
 def _seconds(time_ns: int) -> str:
@@ -67,14 +100,14 @@ def fault_lanes(history: History, span: int) -> tuple[Chart, ...]:
     if not history.episodes:
         return ()
     faults = sorted({(episode.fault, episode.kind) for episode in history.episodes})
-    marks, ticks = [], []
+    marks, ticks = [closing(history, span)], []
     lane = WIDE / len(faults)
     for row, (fault, kind) in enumerate(faults):
         ticks.append(Tick(1 - (row + 0.5) / len(faults), kind))
         marks.append(element("line", class_="grid", x1=0, x2=WIDE, y1=f"{(row + 1) * lane:.0f}", y2=f"{(row + 1) * lane:.0f}"))
         marks += [_episode(e, history, span, row * lane, lane) for e in history.episodes if (e.fault, e.kind) == (fault, kind)]
     proven = sum(episode.proven for episode in history.episodes)
-    reading = f"{proven} of {plural(len(history.episodes), 'episode')} proved an effect at the target."
+    reading = f"{proven} of {plural(len(history.episodes), 'episode')} proved an effect at the target.{_punctuality(history)}"
     chart = Chart(
         name="fault-lanes",
         title="Fault episodes",
@@ -86,11 +119,27 @@ def fault_lanes(history: History, span: int) -> tuple[Chart, ...]:
         x_ticks=time_axis(span),
         y_ticks=tuple(ticks),
         marks=joined(marks),
-        keys=(Key("intended", "intended"), Key("applied", "applied until healed"), Key("proven", "effect proven from here on")),
+        keys=(
+            Key("intended", "intended"),
+            Key("applied", "applied until healed"),
+            Key("proven", "effect proven from here on"),
+            *(() if load_end_ns(history) is None else (CLOSING,)),
+        ),
         in_time=True,
         height=_LANE * len(faults),
     )
     return (chart,)
+
+
+def _punctuality(history: History) -> str:
+    """How long after their intended times the plan's faults were in place, as a sentence; nothing if none was."""
+    late = sorted(e.applied_ns - e.intended_ns for e in history.episodes if e.applied_ns is not None and e.fault >= 0)
+    if not late:
+        return ""
+    slow = sum(late_ns > IN_TIME_NS for late_ns in late)
+    beyond = f", {slow} of {len(late)} by more than {format_duration(IN_TIME_NS)}" if slow else ""
+    typical, most = format_duration(round(median(late))), format_duration(late[-1])
+    return f" The means were in place {typical} after their time (median), {most} at most{beyond}."
 
 
 def _episode(episode: Episode, history: History, span: int, top: float, lane: float) -> Markup:

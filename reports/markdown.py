@@ -6,7 +6,7 @@ GitHub takes 1 MiB a step and drops all of it beyond; this file stays under 64 K
 from __future__ import annotations
 
 from reports.record import Report
-from reports.words import PROXY_NOTE, SIGNS, clip, count, one_line
+from reports.words import SIGNS, clip, count, one_line
 
 LIMIT_BYTES = 64 * 1024
 _FINDINGS = 3
@@ -36,8 +36,8 @@ def render_markdown(report: Report) -> str:
         *_missing(report),
         *_findings(report),
     ]
-    if report.by_proxy and report.history.episodes:
-        lines += ["", f"> {PROXY_NOTE}"]
+    if report.proxy_note:
+        lines += ["", f"> {report.proxy_note}"]
     return _within("\n".join(lines) + "\n")
 
 

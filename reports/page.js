@@ -25,6 +25,23 @@
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   }));
 
+  // Folded findings: open for whoever is led to them; on paper all but logs is open, also where the style sheet cannot open it.
+  const unfold = () => {
+    const part = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    const fold = part && part.closest("details");
+    if (!fold || fold.open) return;
+    fold.open = true;
+    part.scrollIntoView();
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    unfolded = all("details:not(.log):not([open])");
+    unfolded.forEach((part) => { part.open = true; });
+  });
+  addEventListener("afterprint", () => unfolded.forEach((part) => { part.open = false; }));
+
   // Findings: j and k.
   const findings = all(".finding");
   addEventListener("keydown", (event) => {
@@ -32,6 +49,7 @@
     const here = findings.findIndex((finding) => `#${finding.id}` === location.hash);
     const next = event.key === "j" ? Math.min(here + 1, findings.length - 1) : Math.max(here - 1, 0);
     location.hash = findings[next].id;
+    unfold();
     findings[next].focus({ preventScroll: true });
   });
 

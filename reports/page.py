@@ -23,15 +23,17 @@ from harness.history import Episode
 from harness.results import Finding
 from reports import words
 from reports.ages import Ages, ages
+from reports.changes import Change, changes
 from reports.chart import table_of
 from reports.curve_charts import checker_curves, data_table, staleness_curves
+from reports.excerpts import Excerpt, excerpt
 from reports.fault_lanes import fault_lanes, strikes
-from reports.record import Report
+from reports.record import GATING, Report
 from reports.rows import Row, rows
 from reports.series import BINS, Series, series
 from reports.spacetime import spacetime
 from reports.tables import by_node, by_phase, of_run
-from reports.time_charts import named, span_ns, time_charts
+from reports.time_charts import CLOSING, load_end_ns, named, span_ns, time_charts
 
 _MOST_FINDINGS = 40
 _LOG_CHARACTERS = 20_000
@@ -49,9 +51,16 @@ class Story:
     diagram: Markup
     meaning: Meaning | None
     context: tuple[str, ...]
+    changes: tuple[Change, ...]
+    excerpt: Excerpt
     examples: tuple[tuple[Row, ...], ...]
     from_share: float
     to_share: float
+
+    @property
+    def decides(self) -> bool:
+        """Whether it decided the verdict: then it stands open on the page, all others are folded."""
+        return self.weight == GATING
 
     @property
     def oldest_ns(self) -> int:
@@ -75,8 +84,10 @@ def render_html(report: Report) -> str:
             sign=words.SIGNS[report.answer],
             facts=_facts(report),
             stories=[_story(report, number, f, known, span) for number, f in enumerate(findings[:_MOST_FINDINGS], start=1)],
-            strikes=strikes(history, span),
+            strikes=strikes(history, contract, span),
+            changes=changes(history),
             proofs=_proofs(report),
+            load_end_ns=load_end_ns(history),
             time_charts=(*fault_lanes(history, span), *time_charts(history, contract, known, binned)),
             staleness_curves=staleness_curves(history, contract, known),
             checker_curves=checker_curves(report.curves),
@@ -110,6 +121,8 @@ def _story(report: Report, number: int, finding: Finding, known: Ages, span: int
         diagram=spacetime(witness, on, f"finding-{number}-diagram"),
         meaning=FINDINGS.get(finding.name),
         context=tuple(_context(episode, begin, end) for episode in on),
+        changes=tuple(c for c in changes(history) if c.node in finding.nodes and begin <= c.at_ns <= end),
+        excerpt=excerpt(finding, witness, report.node_logs),
         examples=tuple(rows(history, example, known) for example in finding.examples),
         from_share=max(0, begin - room) / span,
         to_share=min(span, end + room) / span,
@@ -172,6 +185,7 @@ def _cuts(report: Report) -> list[str]:
     more = sum(f.count - 1 - len(f.examples) for f in report.findings)
     if more > 0:
         cuts.append(f"Of each finding the clearest instances are shown; {words.count(more)} more were counted.")
+    cuts.append("On paper everything is unfolded but the ends of the nodes' logs.")
     cuts += [
         f"The log of {name} is cut to its end; all of it is in logs/."
         for name, text in report.logs.items()
@@ -190,6 +204,9 @@ def _data(report: Report, binned: Series, span: int) -> Markup:
         for e in report.history.episodes
         if e.applied_ns is not None
     ]
+    over = load_end_ns(report.history)
+    if over is not None:
+        episodes.append({"name": CLOSING.label, "from": over / span, "to": 1.0})
     data = {
         "span_s": span / 1e9,
         "ages_ns": table_of(columns),
@@ -215,11 +232,13 @@ def _templates() -> Environment:
         "count": words.count,
         "duration": format_duration,
         "instant": words.instant,
+        "linked": words.linked,
+        "moment": words.moment,
         "one_line": words.one_line,
         "sentence": words.sentence,
         "signed": lambda answer: words.SIGNS[str(answer)],
     }
-    environment.globals |= {"proxy_note": words.PROXY_NOTE, "interval": words.interval, "quantity": words.quantity}
+    environment.globals |= {"interval": words.interval, "quantity": words.quantity}
     return environment
 
 

@@ -12,7 +12,9 @@ from harness.findings import telling
 from harness.history import History
 from harness.plan import Plan
 from harness.results import Clause, Curve, Finding, Measure, Outcome, Result, Verdict
-from reports.words import plural
+from harness.store import NodeLog
+from reports.means import means_of
+from reports.words import ALL_BY_PROXY, SOME_BY_PROXY, plural
 
 _EXIT_STATUS = {Outcome.PASS: PASS, Outcome.VIOLATED: VIOLATED, Outcome.INCONCLUSIVE: INCONCLUSIVE}
 
@@ -33,6 +35,7 @@ class Report:
         environment: facts in words, by name. ``candidate`` (the product with its version), ``runtime``, ``means`` (``proxy``,
             ``kernel``) are shown first; everything is shown.
         logs: ends of the nodes' logs, by node.
+        node_logs: all of the nodes' logs, by node, as far as their times are known.
         oddities: what the reader must know of how the run went: start-ups that were retried, stalls, a run cut short.
         failure: why the harness itself failed; empty if it did not.
         command: what to type to come to this again; empty where that is ``anachron replay`` of the run.
@@ -46,6 +49,7 @@ class Report:
     run: str
     environment: Mapping[str, str] = field(default_factory=dict)
     logs: Mapping[str, str] = field(default_factory=dict)
+    node_logs: Mapping[str, NodeLog] = field(default_factory=dict)
     oddities: tuple[str, ...] = ()
     failure: str = ""
     command: str = ""
@@ -126,6 +130,9 @@ class Report:
         return tuple(curve for result in self.results for curve in result.curves)
 
     @property
-    def by_proxy(self) -> bool:
-        """Whether network faults were made by a user-space proxy and not by the kernel."""
-        return self.environment.get("means") == "proxy" or any(e.means == "proxy" for e in self.history.episodes)
+    def proxy_note(self) -> str:
+        """What to know of network faults that were made by a user-space proxy; empty if none was."""
+        means = {means_of(episode) for episode in self.history.episodes}
+        if not any("proxy" in each for each in means):
+            return ""
+        return SOME_BY_PROXY if any("kernel" in each for each in means) else ALL_BY_PROXY

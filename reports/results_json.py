@@ -10,10 +10,11 @@ history          counts: ``operations``, ``ok``, ``fail``, ``info``, ``keys``, `
 clauses          the contract, promise by promise, in its order (``harness.results.Clause``)
 adequacy         what a run must have exercised (``Evidence``)
 findings         ``Finding``s, the ones that decided the verdict first (``Report.findings``), each with ``id`` (its anchor in
-                 report.html), ``weight`` (what it means for the verdict) and ``operations``: the rows of its witness
-                 (``reports.rows.Row``)
+                 report.html), ``weight`` (what it means for the verdict), ``operations``: the rows of its witness
+                 (``reports.rows.Row``), and ``log_lines``: what their nodes logged around them (``reports.excerpts.Line``)
 measures         ``Measure``s with their ``checker``;  ``curves``: ``Curve``s
-episodes         fault episodes (``harness.history.Episode``);  ``stalls``, ``epochs``: as recorded
+episodes         fault episodes (``harness.history.Episode``), each with ``recovery``: how long after its heal each node was fresh
+                 again (``checkers.recovery.Recovery``; empty if it was never healed);  ``stalls``, ``epochs``: as recorded
 environment      facts in words;  ``oddities``: what to know of how the run went
 ===============  ======================================================================================================
 
@@ -29,8 +30,11 @@ from typing import Any
 
 import numpy as np
 
+from checkers.recovery import recoveries
 from harness.history import Status
-from reports.ages import ages
+from harness.results import Finding
+from reports.ages import Ages, ages
+from reports.excerpts import excerpt
 from reports.record import Report
 from reports.rows import rows
 
@@ -76,23 +80,29 @@ def _document(report: Report) -> dict[str, Any]:
         },
         "clauses": [asdict(clause) for clause in report.verdict.clauses],
         "adequacy": [asdict(evidence) for evidence in report.verdict.adequacy],
-        "findings": [
-            {
-                "id": f"finding-{number}",
-                "weight": report.weight(finding),
-                **asdict(finding),
-                "severity": finding.severity.name.lower(),
-                "operations": [asdict(row) for row in rows(history, finding.witness, known)],
-            }
-            for number, finding in enumerate(report.findings, start=1)
-        ],
+        "findings": [_finding(report, number, finding, known) for number, finding in enumerate(report.findings, start=1)],
         "measures": [{"checker": checker, **asdict(measure)} for checker, measure in report.measures],
         "curves": [asdict(curve) for curve in report.curves],
-        "episodes": [asdict(episode) for episode in history.episodes],
+        "episodes": [
+            {**asdict(episode), "recovery": [asdict(node) for node in nodes]}
+            for episode, nodes in zip(history.episodes, recoveries(history, plan.contract), strict=True)
+        ],
         "epochs": [asdict(epoch) for epoch in history.epochs],
         "stalls": [asdict(stall) for stall in history.stalls],
         "environment": dict(report.environment),
         "oddities": report.oddities,
+    }
+
+
+def _finding(report: Report, number: int, finding: Finding, known: Ages) -> dict[str, Any]:
+    witness = rows(report.history, finding.witness, known)
+    return {
+        "id": f"finding-{number}",
+        "weight": report.weight(finding),
+        **asdict(finding),
+        "severity": finding.severity.name.lower(),
+        "operations": [asdict(row) for row in witness],
+        "log_lines": [asdict(line) for line in excerpt(finding, witness, report.node_logs).lines],
     }
 
 

@@ -14,10 +14,12 @@ from harness.plan import Contract
 from reports.ages import Ages
 from reports.chart import Chart, Key, Scale, Tick, element, grid, joined, log_scale, staircase, steps, wide, zero_scale
 from reports.series import Series, quantile_rank
-from reports.words import count, linked, plural
+from reports.words import count, linked, moment, plural
 
 _LEAST_AGE_NS = 1e5
 _LEAST_RESPONSE_NS = 1e4
+CLOSING = Key("closing", "load over: closing probes only")
+"""What marks the end of a run, in which nothing but probes of what nodes still hold is called."""
 _UNSUCCESSFUL = " Operations without success have no response time; they are counted above."
 
 
@@ -31,9 +33,27 @@ def time_axis(span: int) -> tuple[Tick, ...]:
     return tuple(Tick(value / span, format_duration(value) if value else "0s") for value in steps(0.0, float(span), 9))
 
 
+def load_end_ns(history: History) -> int | None:
+    """When the last operation of the load was called; None where no closing probes followed it."""
+    if history.settled_ns is None:
+        return None
+    load = int(np.searchsorted(history.call_ns, history.settled_ns))
+    return int(history.call_ns[load - 1]) if load else history.settled_ns
+
+
+def closing(history: History, span: int) -> Markup:
+    """The end of the run, in which there was no load, behind the marks; nothing if there was none."""
+    begin = load_end_ns(history)
+    if begin is None:
+        return Markup("")
+    at = wide(min(begin / span, 1.0))
+    edge = element("line", class_="closing-edge", x1=at, x2=at, y1=0, y2=10_000)
+    return joined([_window("closing", begin / span, history.end_ns / span, CLOSING.label), edge])
+
+
 def bands(history: History, span: int) -> Markup:
-    """The windows of the episodes, from applied to healed, and of the harness's own stalls, behind the marks."""
-    marks = []
+    """What the marks stand on: the windows of the episodes, from applied to healed, of the harness's own stalls, and the end."""
+    marks = [closing(history, span)]
     for episode in history.episodes:
         if episode.applied_ns is None:
             continue
@@ -53,7 +73,7 @@ def _window(style: str, begin: float, end: float, title: str) -> Markup:
 
 def named(episode: Episode) -> str:
     """An episode in a few words."""
-    return f"{episode.kind} of {', '.join(linked(target) for target in episode.targets)}"
+    return f"{episode.kind} of {linked(episode.struck)}"
 
 
 def time_charts(history: History, contract: Contract, known: Ages, binned: Series) -> tuple[Chart, ...]:
@@ -67,10 +87,13 @@ def time_charts(history: History, contract: Contract, known: Ages, binned: Serie
     return tuple(charts)
 
 
-def _chart(history: History, span: int, scale: Scale, lines: Iterable[Markup], **parts: object) -> Chart:
+def _chart(
+    history: History, span: int, scale: Scale, lines: Iterable[Markup], keys: tuple[Key, ...] = (), **parts: object
+) -> Chart:
     x_ticks, y_ticks = time_axis(span), scale.ticks()
     marks = joined([grid(y_ticks), bands(history, span), *lines])
-    return Chart(x_label="time since start", x_ticks=x_ticks, y_ticks=y_ticks, marks=marks, in_time=True, **parts)  # type: ignore[arg-type]  # the named parts of a Chart
+    keys += () if load_end_ns(history) is None else (CLOSING,)
+    return Chart(x_label="time since start", x_ticks=x_ticks, y_ticks=y_ticks, marks=marks, keys=keys, in_time=True, **parts)  # type: ignore[arg-type]  # the named parts of a Chart
 
 
 def _staleness(history: History, contract: Contract, known: Ages, binned: Series, span: int) -> Chart:
@@ -125,6 +148,9 @@ def _throughput(history: History, binned: Series, span: int) -> Chart:
     seconds = max(history.end_ns, 1) / 1e9
     average = count(len(history) / seconds)
     reading = f"{plural(len(history), 'operation')} in {format_duration(history.end_ns)}: {average} a second on average."
+    over = load_end_ns(history)
+    if over is not None:
+        reading += f" The load ended at {moment(over)}; all that was called later are closing probes."
     return _chart(
         history,
         span,

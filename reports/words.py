@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from harness.durations import format_duration
 
-PROXY_NOTE = (
-    "Network faults of this run were made by a user-space proxy. A proxy's cut is not a kernel's partition: there is no "
-    "retransmission back-off, and connections and buffers on either side of the proxy keep answering."
+ALL_BY_PROXY, SOME_BY_PROXY = (
+    f"{which} were made by a user-space proxy. A proxy's cut is not a kernel's partition: there is no retransmission back-off, "
+    "and connections and buffers on either side of the proxy keep answering."
+    for which in ("Network faults of this run", "Some network faults of this run, those between clients and nodes,")
 )
 
 
@@ -92,6 +93,15 @@ def instant(time_ns: float) -> str:
     '12.003412s'
     """
     return f"{time_ns / 1e9:.6f}s"
+
+
+def moment(time_ns: float) -> str:
+    """A time of the run, in seconds to the millisecond.
+
+    >>> moment(12_003_412_000)
+    '12.003s'
+    """
+    return f"{time_ns / 1e9:.3f}s"
 
 
 def count(number: float) -> str:

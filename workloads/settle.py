@@ -1,7 +1,8 @@
 """Settling: after writing has stopped and all faults are healed, read every key at every node until each returns its final value.
 
 Not a workload of plans: the driver plays it at the end of every run. It shows when the fleet has converged, and what never does:
-entries stuck at an old version, acknowledged writes that are gone.
+entries stuck at an old version, acknowledged writes that are gone. What the source of truth has committed without telling anybody
+must come to every node as well, so it counts as a final version.
 
 Each session reads one node only, so that a node that does not answer cannot hold up the probes of the others. A node that has
 returned the final version of a key, or a newer one, is not asked for it again. A miss does not settle: the value may yet return.
