@@ -13,14 +13,14 @@ stops everything, but leaves the judging to ``anachron check``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from checkers import check
-from faults import FAULTS, refuse_impossible, schedule
-from harness.candidates import CANDIDATES
+from faults import FAULTS, Fault, refuse_direct, refuse_impossible, schedule
+from harness.candidates import CANDIDATES, Candidate, Capped, Guarded
 from harness.contract import judge
 from harness.durations import format_duration
 from harness.environment import load_average, machine_facts
@@ -31,7 +31,7 @@ from harness.journal import read_oddities
 from harness.plan import Plan, Spec
 from harness.registry import Registry
 from harness.runtimes import RUNTIMES
-from harness.runtimes.base import Runtime
+from harness.runtimes.base import Capability, Runtime
 from harness.store import RunDirectory
 from reports import Report, write_all
 from workloads import WORKLOADS
@@ -65,9 +65,14 @@ def prepare(plan: Plan) -> Experiment:
         workload = _named(WORKLOADS, spec)(spec, candidate.topology)
         if not workload.ordered:
             _refuse_version_order(plan)
+    if isinstance(candidate, Capped):
+        _refuse_load(plan, candidate.load_cap)
     faults = tuple(_named(FAULTS, spec)(spec) for spec in plan.faults)
-    refuse_impossible(faults, _runtime(plan, Path()))
-    planned = schedule(plan.faults, [fault.targets(candidate.topology) for fault in faults], plan.seed, plan.run.duration)
+    runtime = _runtime(plan, faults, Path())
+    refuse_impossible(faults, runtime)
+    refuse_direct(faults, candidate.topology, runtime)
+    _refuse_sealed(faults, candidate)
+    planned = schedule(faults, candidate.topology, plan.seed, plan.run.duration)
     return Experiment(plan, candidate, faults, planned)
 
 
@@ -80,7 +85,7 @@ def run(plan: Plan, text: str, root: Path, watch: Watcher) -> Finished:
     """
     experiment = prepare(plan)
     directory = RunDirectory.create(root, plan, text)
-    runtime = _runtime(plan, directory.path)
+    runtime = _runtime(plan, experiment.faults, directory.path)
     directory.add_environment({**_facts(experiment, runtime), **machine_facts()})  # a killed run can say what it was, too
     recording = asyncio.run(conduct(experiment, runtime, directory, watch))
     try:
@@ -123,8 +128,13 @@ def _named(registry: Registry[T], spec: Spec) -> T:
         raise spec.error(error.what, key="kind", why=error.why, fix=error.fix) from None
 
 
-def _runtime(plan: Plan, directory: Path) -> Runtime:
-    return RUNTIMES.load(plan.run.runtime)(directory, client_proxies=plan.run.client_proxies)
+def _runtime(plan: Plan, faults: Sequence[Fault], directory: Path) -> Runtime:
+    return RUNTIMES.load(plan.run.runtime)(
+        directory,
+        client_proxies=plan.run.client_proxies,
+        node_proxies=plan.run.node_proxies,
+        messages=any(fault.needs & {Capability.MESSAGES, Capability.CLIENT_MESSAGES} for fault in faults),
+    )
 
 
 def _report(directory: RunDirectory, plan: Plan, history: History) -> Report:
@@ -139,6 +149,7 @@ def _report(directory: RunDirectory, plan: Plan, history: History) -> Report:
         run=str(directory.path),
         environment=environment,
         logs={path.stem: _end(path) for path in sorted(directory.logs.glob("*.log"))},
+        node_logs=directory.load_node_logs(),
         oddities=tuple(str(oddity) for oddity in read_oddities(directory.journals)),
         failure=environment.get("failure", ""),
     )
@@ -167,6 +178,37 @@ def _left_out(experiment: Experiment) -> tuple[str, ...]:
 
 def _end(path: Path) -> str:
     return "\n".join(path.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+
+
+def _refuse_load(plan: Plan, load_cap: float) -> None:
+    """Raise ``PlanError`` if the workloads might make more operations a second than the candidate allows."""
+    for spec in plan.workloads:
+        if spec.rate is None:
+            raise spec.error(
+                f'the workload "{spec.kind}" goes as fast as it is answered',
+                key="rate",
+                why=f"this candidate is used by others, too, and allows {load_cap:g} operations a second",
+                fix="give every workload a rate",
+            )
+    together = sum(spec.rate for spec in plan.workloads if spec.rate is not None)
+    if together > load_cap:
+        raise plan.candidate.error(
+            f"the workloads make {together:g} operations a second together, and the candidate allows {load_cap:g}",
+            key="load_cap",
+            fix="lower the rates, or raise load_cap if the deployment can bear it",
+        )
+
+
+def _refuse_sealed(faults: Sequence[Fault], candidate: Candidate) -> None:
+    """Raise ``PlanError`` for a fault that strikes messages where nobody between the nodes can read them."""
+    if not isinstance(candidate, Guarded) or candidate.access.tls is None:
+        return
+    for fault in faults:
+        if fault.needs & {Capability.MESSAGES, Capability.CLIENT_MESSAGES}:
+            raise fault.spec.error(
+                f'the fault "{fault.spec.kind}" picks out messages, and with TLS nobody can read them on their way',
+                fix="tls = false under [candidate], or a fault that strikes the whole connection",
+            )
 
 
 def _refuse_version_order(plan: Plan) -> None:

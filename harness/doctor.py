@@ -14,9 +14,12 @@ from pathlib import Path
 
 from harness.conductor import prepare
 from harness.errors import AnachronError
+from harness.images.catalogue import IMAGES
+from harness.images.engine import connect, missing, references
 from harness.plan import Plan
 from harness.runtimes import RUNTIMES
 from harness.runtimes.base import Capability
+from harness.runtimes.docker import labels
 from harness.runtimes.ledger import leftovers
 from harness.runtimes.programs import find_program
 from harness.shipped import find_plan
@@ -74,6 +77,7 @@ def examine(runs_dir: Path) -> Diagnosis:
         Symptom("anachron", version("anachron")),
         Symptom("python", f"{platform.python_version()} ({sys.executable})"),
         *_runtimes(),
+        _images(),
         _clock(),
         _disk(runs_dir),
         _left(runs_dir),
@@ -106,12 +110,33 @@ def _runtimes() -> Iterator[Symptom]:
         describe = getattr(runtime_type, "describe", None)
         for fact, words in (describe() if describe else {}).items():
             yield Symptom(f"{name}: {fact}", words)
-        refusals = {capability: runtime.refusal(capability) for capability in Capability}
-        able = ", ".join(capability for capability, why in refusals.items() if why is None)
-        yield Symptom(f"{name}: can", able or "nothing")
-        for capability, why in refusals.items():
-            if why is not None:
-                yield Symptom(f"{name}: {capability}", f"no: {why}")
+        by_reason: dict[str | None, list[str]] = {}
+        for capability in Capability:
+            by_reason.setdefault(runtime.refusal(capability), []).append(capability)
+        yield Symptom(f"{name}: can", ", ".join(by_reason.pop(None, ("nothing",))))
+        for why, unable in by_reason.items():
+            yield Symptom(
+                f"{name}: cannot", f"{', '.join(unable)}: {why}" if len(unable) < len(Capability) else f"anything: {why}"
+            )
+
+
+def _images() -> Symptom:
+    """The container images that the engine has, officially or from us; nothing is wrong where there is no engine to ask."""
+    try:
+        absent = missing(references(connect()))
+    except AnachronError as error:
+        return Symptom("images", f"unknown: {error.what}")
+    present = ", ".join(image.name for image in IMAGES if image not in absent)
+    if not absent:
+        return Symptom("images", present)
+    lacking = ", ".join(image.name for image in absent)
+    remedy = f"anachron images build {' '.join(image.name for image in absent)}"
+    pulls = " ".join(image.official for image in absent if image.official)
+    return Symptom(
+        "images",
+        f"{present or 'none'}; not {lacking}",
+        f"{remedy}" + (f" (or pull the official ones: {pulls})" if pulls else ""),
+    )
 
 
 def _clock() -> Symptom:
@@ -144,8 +169,8 @@ def _disk(runs_dir: Path) -> Symptom:
 
 
 def _left(runs_dir: Path) -> Symptom:
-    """Processes of runs that were killed."""
-    left = [name for run in list_runs(runs_dir) for name in leftovers(run.path)]
+    """Processes and containers of runs that were killed."""
+    left = [*(name for run in list_runs(runs_dir) for name in leftovers(run.path)), *labels.leftovers()]
     if not left:
-        return Symptom("leftovers", f"none of the runs in {runs_dir} left a process behind")
+        return Symptom("leftovers", f"no run left a container behind, and none of those in {runs_dir} a process")
     return Symptom("leftovers", ", ".join(left), f"anachron clean {runs_dir}")

@@ -28,6 +28,11 @@ def machine_facts() -> Mapping[str, str]:
     }
 
 
+def wall_clock(in_ns: int) -> str:
+    """What this machine's wall clock will tell in ``in_ns``, with its zone: nodes stamp their logs by it."""
+    return datetime.fromtimestamp((time.time_ns() + in_ns) / 1e9).astimezone().isoformat(" ", "microseconds")
+
+
 def load_average() -> str:
     """How many processes wanted a processor, on average over the last 1, 5 and 15 minutes."""
     return " ".join(f"{value:.2f}" for value in os.getloadavg())

@@ -12,24 +12,25 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from faults import Fault, PlannedEpisode, run_schedule
-from harness.candidates import Candidate, Cluster
+from harness.candidates import Audited, Candidate, Capped, Cluster, Guarded, Routed, Tuned
+from harness.clients.access import OPEN
+from harness.clients.values import decode_value
 from harness.driver import DriverPool, Task
 from harness.durations import UNITS
+from harness.environment import wall_clock
 from harness.errors import AnachronError, DriverError, HarnessError, HistoryError, InterruptedRunError, StartupError
-from harness.history import NO_WORKER, Episode, History, Stall
+from harness.history import CRASH, NO_WORKER, Episode, History, Stall
+from harness.lookout import look_out
 from harness.plan import Plan
 from harness.runtimes.base import Runtime
-from harness.store import EpisodeLog, EpochLog, RunDirectory, StallLog
-from harness.topology import Link, Node
-
-CRASH = "crash"
-"""The kind of episode that no fault of the plan made: a node's process ended by itself."""
+from harness.store import ORIGIN, Audit, AuditLog, EpisodeLog, EpochLog, RunDirectory, StallLog
+from harness.topology import Link
 
 _OPENING_NS = 1_000 * UNITS["ms"]
 """From the making of the workers to the origin: as a rule they have connected by then."""
@@ -42,6 +43,8 @@ _START_WITHIN_S = 300.0
 """How long a candidate may take to start all of its nodes."""
 _LATE_S = 30.0
 """How long after their last time-out the sessions are waited for. A worker that is still not done stands still."""
+_AUDIT_WITHIN_S = 30.0
+"""How long the source of truth may take to tell what it has."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SETTLE_NS = 5 * UNITS["s"]
 """How long the fleet is probed where the contract names no time to converge in."""
@@ -160,6 +163,7 @@ class _Live:
             episodes = stack.enter_context(EpisodeLog(self._directory.episode_log))
             epochs = stack.enter_context(EpochLog(self._directory.epoch_log))
             stalls = stack.enter_context(StallLog(self._directory.stall_log))
+            audits = stack.enter_context(AuditLog(self._directory.audit_log))
             stack.push_async_callback(runtime.close)
             stack.push_async_callback(candidate.close)
             count = len(candidate.topology.nodes)
@@ -167,13 +171,14 @@ class _Live:
             await runtime.open(candidate.topology)
             await self._start(candidate)
             self._origin_ns = time.monotonic_ns() + _OPENING_NS
+            self._directory.add_environment({ORIGIN: wall_clock(_OPENING_NS)})
             pool = DriverPool(self._task())
             stack.push_async_callback(pool.close)
             group = await stack.enter_async_context(asyncio.TaskGroup())
             watches = [group.create_task(self._poll(node.name, epochs)) for node in candidate.topology.nodes]
             watches.append(group.create_task(self._watch_runtime(stalls)))
             await pool.open()
-            await self._drive(pool, group, episodes)
+            await self._drive(pool, group, episodes, audits)
             await self._feel_pulse(stalls)  # what it sees now was so during the last answers, too
             for watching in watches:
                 watching.cancel()
@@ -184,18 +189,19 @@ class _Live:
                 await candidate.start(self._runtime)
         except TimeoutError:
             raise StartupError(f"the candidate did not start within {_START_WITHIN_S:.0f} s") from None
-        self._directory.add_environment({"candidate": f"{self._plan.candidate.kind}: {candidate.product}"})
+        product = {"candidate": f"{self._plan.candidate.kind}: {candidate.product}"}
+        self._directory.add_environment({**product, **self._runtime.facts()})
 
-    async def _drive(self, pool: DriverPool, group: asyncio.TaskGroup, log: EpisodeLog) -> None:
+    async def _drive(self, pool: DriverPool, group: asyncio.TaskGroup, log: EpisodeLog, audits: AuditLog) -> None:
         """Sessions and faults side by side, then the probes."""
         begin_ns = max(0, self.clock() + _WORD_NS)
         planned = [_shifted(episode, begin_ns) for episode in self._experiment.planned]
         told = self._teller(log, planned)
-        cluster = Cluster(self._experiment.candidate, self._runtime)
+        cluster = Cluster(self._experiment.candidate, self._runtime, pool)
         strikes = group.create_task(run_schedule(planned, self._experiment.faults, cluster, self.clock, told))
         counting = group.create_task(self._count(pool, begin_ns))
         healed = group.create_task(self._all_over.wait())
-        looking_out = group.create_task(self._look_out(planned, told))
+        looking_out = group.create_task(look_out(cluster, planned, self._over, self.clock, told))
 
         def stop() -> None:
             pool.stop()
@@ -211,17 +217,44 @@ class _Live:
         # Confirmations may take longer; the fleet is left to itself as soon as the last fault is gone.
         await asyncio.wait([strikes, healed], return_when=asyncio.FIRST_COMPLETED)
         if self._all_over.is_set() and not self._stopped:
-            self._settled_ns = self.clock()
             self._watch.stage("settling")
             promised_ns = self._plan.contract.converges_within
             limit_ns = _SETTLE_NS if promised_ns is None else promised_ns + _PAST_BOUND_NS
-            await self._in_time(pool.settle(limit_ns), limit_ns)
+            # What the source has by now must come to every node as well, whether or not anybody was told that it was committed.
+            # So it is asked first: the probes go on until they have seen that, too.
+            committed = await self._audit(audits, seal=False)
+            if not self._stopped:
+                self._settled_ns = self.clock()
+                await self._in_time(pool.settle(limit_ns, committed), limit_ns)
             # The last answers count only if their nodes were then still who they had been: one more look at each.
             await asyncio.sleep(3 * _POLL_S)
+            await self._audit(audits, seal=True)
         healed.cancel()
         await asyncio.wait([strikes])
         self._complete = not self._stopped
         looking_out.cancel()
+
+    async def _audit(self, log: AuditLog, *, seal: bool) -> Mapping[str, int]:
+        """Ask the source of truth what was committed, where it knows; without an answer, unanswered writes stay undecided.
+
+        Returns the newest version by its key's name on the wire, of what the source has.
+        """
+        candidate = self._experiment.candidate
+        if not isinstance(candidate, Audited):
+            return {}
+        try:
+            async with asyncio.timeout(_AUDIT_WITHIN_S):
+                values = await candidate.audit(seal=seal)
+        except OSError as error:
+            self._watch.stage(f"there is no audit: {str(error) or 'the source did not answer in time'}")
+            return {}
+        written = [value for value in map(decode_value, values) if value is not None]
+        log.append(Audit(self.clock(), seal, tuple(value.op for value in written)))
+        newest: dict[str, int] = {}
+        for key, version, _ in written:
+            name = key.decode(errors="replace")  # ours are text
+            newest[name] = max(version, newest.get(name, 0))
+        return newest
 
     async def _in_time(self, sessions: Coroutine[Any, Any, int], lasts_ns: int) -> None:
         """Wait for ``sessions``, which take ``lasts_ns``; raises ``DriverError`` if they are not over long after that."""
@@ -246,6 +279,10 @@ class _Live:
             origin_ns=self._origin_ns,
             directory=self._directory.journals,
             workers=self._plan.run.workers,
+            load_cap=candidate.load_cap if isinstance(candidate, Capped) else None,
+            codec_options=candidate.codec_options if isinstance(candidate, Tuned) else (),
+            routing=candidate.routing if isinstance(candidate, Routed) else None,
+            access=candidate.access if isinstance(candidate, Guarded) else OPEN,
         )
 
     @contextmanager
@@ -320,40 +357,6 @@ class _Live:
         for begin_ns, end_ns in stalls:
             log.append(Stall(begin_ns - self._origin_ns, end_ns - self._origin_ns, NO_WORKER))
         self._well_ns = asked_ns
-
-    async def _look_out(self, planned: list[PlannedEpisode], told: Callable[[Episode], None]) -> None:
-        """Note it when a node's process ends by itself: as an episode that no fault of the plan made. Once per incarnation."""
-        noted: set[tuple[str, int]] = set()
-        while True:
-            now_ns = self.clock()
-            struck = {
-                target.name
-                for episode in planned
-                if episode.intended_ns <= now_ns and (episode.fault, episode.intended_ns) not in self._over
-                for target in episode.targets
-                if isinstance(target, Node)
-            }
-            for node in self._experiment.candidate.topology.nodes:
-                one = (node.name, self._runtime.incarnation(node.name))
-                if node.name not in struck and one not in noted and not self._runtime.state(node.name):
-                    noted.add(one)
-                    told(_crash(node.name, now_ns, self._runtime.log_end(node.name, 3)))
-            await asyncio.sleep(_POLL_S)
-
-
-def _crash(node: str, now_ns: int, log_end: str) -> Episode:
-    return Episode(
-        fault=-1,
-        kind=CRASH,
-        targets=(node,),
-        nodes=(node,),
-        intended_ns=now_ns,
-        intended_end_ns=now_ns,
-        applied_ns=now_ns,
-        proven_ns=now_ns,
-        evidence=(f"the process of {node} ended by itself; the end of its log: {log_end.strip() or '(empty)'}",),
-        means="the server itself",
-    )
 
 
 def _shifted(episode: PlannedEpisode, by_ns: int) -> PlannedEpisode:

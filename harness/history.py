@@ -103,6 +103,15 @@ COLUMNS: Mapping[str, type[np.generic]] = {
 }
 
 
+DISPROVED = "unproven "
+"""How a line of an episode's evidence begins that speaks against it."""
+
+CRASH = "crash"
+"""The kind of an episode that no fault of the plan made: a node's process ended by itself."""
+
+_NAMED_TARGETS = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Episode:
     """One window of one fault.
@@ -136,6 +145,14 @@ class Episode:
     def proven(self) -> bool:
         """Whether the effect was observed where it was meant to bite."""
         return self.proven_ns is not None
+
+    @property
+    def struck(self) -> str:
+        """The targets in a few words: of many only the first ones have names."""
+        if len(self.targets) <= _NAMED_TARGETS:
+            return ", ".join(self.targets)
+        named = self.targets[: _NAMED_TARGETS - 1]
+        return f"{', '.join(named)} and {len(self.targets) - len(named)} more"
 
 
 NO_WORKER = -1
@@ -174,6 +191,10 @@ class History:
         end_ns: when the last session stopped; an operation without answer had until then.
         settled_ns: when writing had stopped and all faults were healed, and the convergence probes began; None if never.
         complete: False if the run was cut off.
+        committed: writes that were never answered although the source of truth has them in its audit: by op id, the time by which
+            it had them.
+        audited: whether the source of truth, when it was asked last, had every write that was acknowledged.
+        routed: whether the clients' own routing chose the nodes of reads: a key is then read where that leads, and nowhere else.
     """
 
     columns: Mapping[str, Column]
@@ -188,6 +209,9 @@ class History:
     end_ns: int = 0
     settled_ns: int | None = None
     complete: bool = True
+    committed: Mapping[int, int] = field(default_factory=dict)
+    audited: bool = False
+    routed: bool = False
     _derived: dict[Callable[[History], Any], Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -241,6 +265,8 @@ class History:
             columns={**early.columns, **columns},
             end_ns=min(self.end_ns, time_ns),
             settled_ns=None if self.settled_ns is None or self.settled_ns > time_ns else self.settled_ns,
+            committed={op: known_ns for op, known_ns in self.committed.items() if known_ns <= time_ns},
+            audited=False,
             complete=False,
         )
 
@@ -259,6 +285,9 @@ class History:
             end_ns=self.end_ns,
             settled_ns=self.settled_ns,
             complete=self.complete,
+            committed=self.committed,
+            audited=self.audited,
+            routed=self.routed,
         )
 
 

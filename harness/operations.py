@@ -17,7 +17,7 @@ class Operation(NamedTuple):
     Attributes:
         function: what to do.
         key: index of the key in the run's ``Keyspace``.
-        node: index of the node to ask.
+        node: index of the node to ask, or ``harness.topology.ROUTED``.
         version: version to write; -1 for reads.
         due_ns: earliest time of the call, in ns since the start of the run; 0 is at once. With an open-loop schedule this is
             the arrival time, whether or not the session was free by then.

@@ -2,16 +2,15 @@
 
 The file is checked here, at the edge, and is frozen records from then on. Candidates, workloads and faults bring their own
 options (``replicas``, ``keys``, ``between``): a spec keeps those as they were written until their owner reads them.
-Every error names the file, the line, the key, the reason and the remedy.
+Every error names the file, the line, the key, the reason and the remedy: ``harness.plan_errors``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -25,11 +24,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from harness.durations import Bound, format_duration, parse_bound, parse_duration
 from harness.errors import PlanError, suggestion
 from harness.findings import FINDINGS
+from harness.plan_errors import Where, plan_error
 
 Duration = Annotated[
     int, BeforeValidator(parse_duration), PlainSerializer(format_duration), Field(json_schema_extra={"type": "string"})
@@ -172,7 +171,7 @@ class Spec(Record):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     kind: str = Field(min_length=1)
-    _where: _Where | None = None
+    _where: Where | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -184,15 +183,20 @@ class Spec(Record):
         try:
             return model.model_validate(self.options)
         except ValidationError as error:
-            raise _plan_error(error, self._where or _Where(None, ""), model) from None
+            raise plan_error(error, self._where or Where(None, ""), model) from None
 
-    def locate(self, where: _Where) -> None:
+    @property
+    def directory(self) -> Path:
+        """Where the plan's file is: what a path in the plan begins at. The current directory for a plan that is no file."""
+        return Path(self._where.source).parent if self._where else Path()
+
+    def locate(self, where: Where) -> None:
         """Remember where in its file the spec stands; for errors only."""
         self._where = where
 
     def error(self, what: str, *, key: str = "", why: str = "", fix: str = "") -> PlanError:
         """An error about this spec that points into the plan file."""
-        place = self._where or _Where(None, "")
+        place = self._where or Where(None, "")
         return PlanError(what, where=place.at((key,) if key else ()), why=why, fix=fix)
 
 
@@ -243,6 +247,8 @@ class RunSpec(Record):
     """How long an operation may take before it is ``info``."""
     client_proxies: bool = False
     """Put a proxy on the links between clients and nodes, too."""
+    node_proxies: bool = False
+    """Put a proxy on the links between nodes, where the runtime does not need one anyway."""
 
 
 class Plan(Record):
@@ -282,11 +288,11 @@ def parse_plan(text: str, source: str = "plan") -> Plan:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PlanError("this is not TOML", where=source, why=str(error)) from None
-    where = _Where(text, source)
+    where = Where(text, source)
     try:
         plan = Plan.model_validate(_tuples(tables))
     except ValidationError as error:
-        raise _plan_error(error, where, Plan) from None
+        raise plan_error(error, where, Plan) from None
     plan.candidate.locate(where.inside("candidate"))
     for group, specs in (("workloads", plan.workloads), ("faults", plan.faults)):
         for index, spec in enumerate(specs):
@@ -301,99 +307,3 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_tuples(item) for item in value)
     return value
-
-
-class _Where:
-    """Where in the plan file a key stands."""
-
-    def __init__(self, text: str | None, source: str, base: tuple[str | int, ...] = ()) -> None:
-        self.text = text
-        self.source = source
-        self.base = base
-
-    def inside(self, *path: str | int) -> _Where:
-        return _Where(self.text, self.source, (*self.base, *path))
-
-    def at(self, path: Sequence[str | int]) -> str:
-        """``file:line: key``, with what of it is known."""
-        whole = (*self.base, *path)
-        line = _line_of(self.text, whole) if self.text else None
-        place = f"{self.source}:{line}" if line else self.source
-        key = ".".join(str(part) for part in whole)
-        key = re.sub(r"\.(\d+)", r"[\1]", key)
-        return ": ".join(part for part in (place, key) if part)
-
-
-def _line_of(text: str, path: Sequence[str | int]) -> int | None:
-    """The line on which the longest known prefix of ``path`` stands in the TOML ``text``."""
-    best: tuple[int, int] | None = None
-    counts: dict[str, int] = {}
-    table: tuple[str | int, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*(\[{1,2})\s*([^\]]+?)\s*\]", line)
-        key = re.match(r"\s*([\w.\"'-]+)\s*=", line)
-        if header:
-            names = tuple(part.strip("\"' ") for part in header[2].split("."))
-            table = names
-            if header[1] == "[[":
-                counts[header[2]] = counts.get(header[2], -1) + 1
-                table = (*names, counts[header[2]])
-            found = table
-        elif key:
-            found = (*table, *(part.strip("\"'") for part in key[1].split(".")))
-        else:
-            continue
-        depth = len(found)
-        if tuple(path[:depth]) == found and (best is None or depth > best[0]):
-            best = (depth, number)
-    return best[1] if best else None
-
-
-def _plan_error(error: ValidationError, where: _Where, model: type[BaseModel]) -> PlanError:
-    """The first problem of ``error``, in the words of a plan's author."""
-    first = error.errors()[0]
-    path = tuple(part for part in first["loc"] if not (isinstance(part, str) and part.startswith("function-")))
-    what, fix = _in_words(first, model)
-    more = error.error_count() - 1
-    return PlanError(what, where=where.at(path), fix=fix, why=f"and {more} more like this" if more else "")
-
-
-def _in_words(problem: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
-    kind, value = problem["type"], problem.get("input")
-    if kind == "extra_forbidden":
-        name = str(problem["loc"][-1])
-        return f'unknown key "{name}"', suggestion(name, _keys_at(model, problem["loc"][:-1]))
-    if kind == "missing":
-        return f'the key "{problem["loc"][-1]}" is missing', "add it; `anachron explain plan` shows a whole plan"
-    if kind == "literal_error":
-        choices = re.findall(r"'([^']+)'", str(problem["ctx"]["expected"]))
-        return f"{value!r} is not possible here", suggestion(str(value), choices)
-    if kind == "value_error":
-        return str(problem["ctx"]["error"]), ""
-    if kind == "too_short" and problem["loc"] == ("workloads",):
-        return "a plan needs at least one [[workloads]]", ""
-    message = problem["msg"].removeprefix("Input should be ")
-    return f"{value!r} should be {message}" if message != problem["msg"] else f"{problem['msg']}", ""
-
-
-def _keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """The keys that ``model`` knows at ``path``."""
-    current: Any = model
-    for part in path:
-        if isinstance(part, int):
-            continue
-        info = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, BaseModel) else None
-        if info is None:
-            return []
-        current = _record_in(info.annotation)
-    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
-
-
-def _record_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _record_in(inner)
-        if found is not None:
-            return found
-    return None

@@ -7,14 +7,28 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+ROUTED = -1
+"""In place of a node's index: wherever the client's own routing leads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node: its place in ``Topology.nodes``, its name and its role (``primary``, ``replica``)."""
+    """One node of a candidate.
+
+    Attributes:
+        index: its place in ``Topology.nodes``.
+        name, role: ``replica-1``, ``replica``.
+        protocol: what is spoken at its port: ``resp``, ``memcached``, ``http``, ``sql``.
+        port: where it listens if it has an address of its own.
+        host: its address, if it runs already; empty for a node that the runtime starts.
+    """
 
     index: int
     name: str
     role: str
+    protocol: str = "resp"
+    port: int = 6379
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +49,18 @@ class Topology:
     Attributes:
         nodes: all nodes, by index.
         links: the connections between nodes, and from clients to nodes.
-        writable, readable: indices into ``nodes``.
+        writable, readable: indices into ``nodes``; ``ROUTED`` where clients find their way by themselves.
+        direct: why the nodes must reach each other at their own addresses, so that no proxy can stand between them; empty if
+            they need not.
+        deployment: the file that describes the nodes, where the runtime does not make them itself; empty if it does.
     """
 
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
     writable: tuple[int, ...]
     readable: tuple[int, ...]
+    direct: str = ""
+    deployment: str = ""
 
     def named(self, target: str) -> tuple[Node, ...]:
         """The nodes that ``target`` names: a node, a role, or a role's plural; empty if none."""

@@ -90,6 +90,7 @@ def run(
     duration: Annotated[str | None, typer.Option(metavar="TIME", help='How long sessions run, such as "30s" or "5min".')] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", min=1, max=64, help="Driver processes.")] = None,
     runs_dir: RunsDir = RUNS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Quiet = False,
 ) -> int:
     """Run plans against real servers and judge them.
@@ -98,9 +99,13 @@ def run(
     to standard error; the verdict, the findings and, as the last line, the path of the report go to standard output. Ctrl-C
     heals all faults, stops all nodes, and judges what there is.
     """
-    from harness.cli.runs import run_plans
+    from harness.cli.runs import rehearse_plans, run_plans
 
-    return run_plans(plans or ["replication"], seed=seed, duration=duration, workers=workers, runs_dir=runs_dir, quiet=quiet)
+    references = plans or ["replication"]
+    changes = {"seed": seed, "run.duration": duration, "run.workers": workers}
+    if dry_run:
+        return rehearse_plans(references, changes=changes)
+    return run_plans(references, changes=changes, runs_dir=runs_dir, quiet=quiet)
 
 
 @app.command(
@@ -296,9 +301,73 @@ def init(
 def clean(runs_dir: RunsArgument = RUNS) -> int:
     """Stop and remove what killed runs have left.
 
-    That is server processes and half-written files. A process counts as left over only if a run recorded its id and its
-    start time and that run's own process is gone. Runs that still go on are not touched, nor are histories and reports.
+    That is server processes and half-written files, and on the Docker engine containers, networks and packet rules. A
+    process counts as left over only if a run recorded its id and its start time and that run's own process is gone; so does
+    what bears the label of a run. Runs that still go on are not touched, nor are histories and reports.
     """
     from harness.cli.cleaning import sweep_leftovers
 
     return sweep_leftovers(runs_dir)
+
+
+images = typer.Typer(
+    rich_markup_mode=None,
+    context_settings=app.info.context_settings,
+    help="""List and build the images that containers run from.
+
+    Nodes run from the official images (redis:7.2, valkey/valkey:8, memcached:1.6, postgres:16, varnish:7.5, nginx:1.27), which
+    `docker pull` brings, unless the plan names another: image = "redis:8" under [candidate]. Where no registry can be reached,
+    `anachron images build` makes equivalents out of Debian's packages, called by the version that is really in them
+    (anachron/redis:7.0.15) and never by an official name. Two images nobody publishes, so they are always built: the agent,
+    which bends the network and the clocks, and app, a node with Python and the usual clients.
+
+    An official image counts before ours. Reports say which one a run used, with its digest.""",
+)
+app.add_typer(images, name="images")
+
+
+@images.callback(invoke_without_command=True)
+def _images(context: typer.Context) -> int:
+    if context.invoked_subcommand is None:
+        say(context.get_help())
+    return PASS
+
+
+@images.command(name="list", epilog=_after("anachron images list", status="0, 254 no Docker engine answers."))
+def list_images() -> int:
+    """List the images that are there, and what brings the rest.
+
+    Says of each whether the engine has the official image, ours, or both, with size and digest.
+    """
+    from harness.cli.images import list_images as listed
+
+    return listed()
+
+
+@images.command(
+    name="build",
+    epilog=_after(
+        "anachron images build                   whatever is missing or out of date",
+        "anachron images build redis valkey      these, even where the official ones are there",
+        "anachron images build --force           all of them, afresh",
+        status="0 they are there, 254 unknown name or no Docker engine, 255 a build failed.",
+    ),
+)
+def build_images(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="agent, app, memcached, nginx, postgres, redis, valkey, varnish.", show_default="missing"
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Build again what is there, without the engine's cache.")] = False,
+) -> int:
+    """Build our own images.
+
+    Without a name: those of which neither the official image nor ours is there, and ours that an older Anachron has built.
+    They are built on debian:bookworm-slim; where that cannot be pulled, an equivalent is made from the package sources of this
+    machine, which takes mmdebstrap and a Debian or Ubuntu system. All of them take about two minutes on two cores.
+    """
+    from harness.cli.images import build
+
+    return build(names or [], force=force)

@@ -6,9 +6,12 @@ import time
 from pathlib import Path
 
 from harness.cli.output import complain, say
-from harness.errors import FAILURE, PASS, UsageError
+from harness.errors import FAILURE, PASS, AnachronError, UsageError
+from harness.runtimes.docker import labels
+from harness.runtimes.kernel import sweeping
 from harness.runtimes.ledger import is_live, sweep
-from harness.store import list_runs
+from harness.store import RunDirectory, list_runs
+from harness.store.logs import read_episodes
 
 _PARTS = (".*.part", "*.partial")
 """Files that were being written (``harness.store.files``, ``reports``) when their run was killed."""
@@ -18,7 +21,9 @@ _STALE_S = 60.0
 
 
 def sweep_leftovers(runs_dir: Path) -> int:
-    """Stop processes and remove half-written files of the runs under ``runs_dir``, and say so; a run that goes on is left alone.
+    """Stop processes, remove half-written files of the runs under ``runs_dir`` and all containers that killed runs left.
+
+    What is done is said; a run that goes on is left alone.
 
     Raises ``UsageError`` if there is no such directory.
     """
@@ -32,8 +37,8 @@ def sweep_leftovers(runs_dir: Path) -> int:
         if is_live(run.path):
             say(f"{run.path.name}: goes on; left alone")
             continue
-        for stopped in sweep(run.path):
-            say(f"{run.path.name}: stopped {stopped}")
+        for words in (*sweep(run.path), *_unhealed(run)):
+            say(f"{run.path.name}: {words}")
             done += 1
         for part in _half_written(run.path):
             try:
@@ -44,9 +49,30 @@ def sweep_leftovers(runs_dir: Path) -> int:
             else:
                 say(f"{run.path.name}: removed {part.name}")
                 done += 1
+    for removed in (*labels.clean(), *sweeping.clean()):  # whatever directory its run was in: they belong to the engine
+        say(f"removed {removed}")
+        done += 1
     if not done and not failed:
         say(f"nothing was left by the {len(runs)} runs in {runs_dir}")
     return FAILURE if failed else PASS
+
+
+def _unhealed(run: RunDirectory) -> list[str]:
+    """What the owner's own commands did to a deployment and did not undo, because the run was killed in between.
+
+    It is said until the run has a history, which ``check`` makes of what was recorded.
+    """
+    if run.finished:
+        return []
+    try:
+        plan, episodes = run.load_plan(), read_episodes(run.episode_log)
+    except AnachronError:
+        return []
+    struck = [e for e in episodes if e.kind == "command" and e.applied_ns is not None and e.healed_ns is None]
+    return [
+        f"the command on {', '.join(e.targets)} was applied and not healed; run: {plan.faults[e.fault].options['heal']}"
+        for e in struck
+    ]
 
 
 def _half_written(run: Path) -> list[Path]:

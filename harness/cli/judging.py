@@ -15,7 +15,7 @@ from harness.errors import PASS, HistoryError, StorageError
 from harness.history import History
 from harness.imports import REGISTER_PLAN, read_history, register_plan
 from harness.shipped import find_plan
-from harness.store import RunDirectory
+from harness.store import NodeLog, RunDirectory
 from harness.store.files import write_text
 from reports import Report, render_html, write_all
 
@@ -34,7 +34,7 @@ def check_source(source: Path, plan: str | None, report_file: Path | None) -> in
             _write_all(report, directory)
         else:
             environment = directory.load_environment()
-            report = _judge(directory.load_history(), plan, source, environment)
+            report = _judge(directory.load_history(), plan, source, environment, directory.load_node_logs())
             show_verdict(report)
     elif source.exists():
         report = _judge(read_history(source), plan, source, {"candidate": f"a history from {source.name}"})
@@ -62,7 +62,13 @@ def write_reports(run: Path, *, open_it: bool) -> int:
     return PASS
 
 
-def _judge(history: History, reference: str | None, source: Path, environment: Mapping[str, str]) -> Report:
+def _judge(
+    history: History,
+    reference: str | None,
+    source: Path,
+    environment: Mapping[str, str],
+    node_logs: Mapping[str, NodeLog] | None = None,
+) -> Report:
     """Hold ``history`` to the contract of another plan than its run's, or to linearizability."""
     plan, text = find_plan(reference) if reference is not None else (register_plan(), REGISTER_PLAN)
     results = checkers.check(history, plan.contract)
@@ -75,6 +81,7 @@ def _judge(history: History, reference: str | None, source: Path, environment: M
         verdict=contract.judge(plan, history, results),
         run=str(source),
         environment=environment,
+        node_logs=node_logs or {},
         command=shlex.join(again),
     )
 

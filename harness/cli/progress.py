@@ -12,8 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from harness.conductor import Watcher
 from harness.durations import UNITS, format_duration
-from harness.experiment import CRASH
-from harness.history import Episode
+from harness.history import CRASH, Episode
 
 _EVERY_NS = 5 * UNITS["s"]
 
@@ -118,7 +117,7 @@ def told(episode: Episode) -> str:
     """One line on an episode that is over."""
     if episode.kind == CRASH:
         return f"! {', '.join(episode.targets)} ended by itself at {_seconds(episode.intended_ns)}"
-    head = f"{episode.kind} {', '.join(episode.targets)} at {_seconds(episode.intended_ns)}"
+    head = f"{episode.kind} {episode.struck} at {_seconds(episode.intended_ns)}"
     if episode.applied_ns is None:
         return f"x {head}: could not be applied"
     length = f" for {format_duration(episode.healed_ns - episode.applied_ns)}" if episode.healed_ns is not None else ""

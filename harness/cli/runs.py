@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from harness import conductor
+from harness.cli import dry_run
 from harness.cli.output import complain, say
 from harness.cli.overrides import override
 from harness.cli.progress import progress
@@ -22,17 +23,19 @@ _GRAVEST_FIRST = (VIOLATED, FAILURE, USAGE, INCONCLUSIVE, PASS)
 
 
 def run_plans(
-    references: Sequence[str], *, seed: int | None, duration: str | None, workers: int | None, runs_dir: Path, quiet: bool
+    references: Sequence[str],
+    *,
+    changes: Mapping[str, int | str | None],
+    runs_dir: Path,
+    quiet: bool,
 ) -> int:
-    """Run each plan and return the gravest exit status.
+    """Run each plan, with ``changes`` to its keys where they are not None, and return the gravest exit status.
 
     All plans are read and prepared before the first one starts. Raises ``PlanError`` and ``UnsupportedError`` then; from the
     first start on, the failure of one run is told and does not keep the others from running. Ctrl-C ends the run that goes on,
     and with it all of them.
     """
-    given = {"seed": seed, "run.duration": _checked_duration(duration), "run.workers": workers}
-    changes = {key: value for key, value in given.items() if value is not None}
-    plans = [_changed(reference, changes) for reference in references]
+    plans = _plans(references, changes)
     for plan, _ in plans:
         conductor.prepare(plan)
     statuses: list[int] = []
@@ -55,6 +58,12 @@ def run_plans(
         summary += [f"not run       {reference}" for reference in references[len(summary) :]]
         say("\n" + "\n".join(summary))
     return gravest(statuses)
+
+
+def rehearse_plans(references: Sequence[str], *, changes: Mapping[str, int | str | None]) -> int:
+    """Say what running each plan would do, and do nothing. Raises ``PlanError`` and ``UnsupportedError`` as running would."""
+    say("\n\n".join(dry_run.tell(conductor.prepare(plan)) for plan, _ in _plans(references, changes)))
+    return PASS
 
 
 def run_one(plan: Plan, text: str, runs_dir: Path, *, quiet: bool) -> Finished:
@@ -99,15 +108,18 @@ def gravest(statuses: Iterable[int]) -> int:
     return min(statuses, key=_GRAVEST_FIRST.index, default=PASS)
 
 
-def _changed(reference: str, changes: dict[str, int | str]) -> tuple[Plan, str]:
-    plan, text = find_plan(reference)
-    return override(text, changes) if changes else (plan, text)
+def _plans(references: Sequence[str], wanted: Mapping[str, int | str | None]) -> list[tuple[Plan, str]]:
+    """The plans with their texts, changed where ``wanted``."""
+    changes = {key: value for key, value in wanted.items() if value is not None}
+    duration = changes.get("run.duration")
+    if isinstance(duration, str):
+        changes["run.duration"] = _checked_duration(duration)
+    plans = [find_plan(reference) for reference in references]
+    return [override(text, changes) for _, text in plans] if changes else plans
 
 
-def _checked_duration(text: str | None) -> str | None:
+def _checked_duration(text: str) -> str:
     """``text`` if it is a duration that sessions can run for; raises ``UsageError``."""
-    if text is None:
-        return None
     try:
         duration_ns = parse_duration(text)
     except ValueError as error:

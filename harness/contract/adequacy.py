@@ -24,17 +24,15 @@ import numpy as np
 from checkers.phases import STEADY, phase_labels, phase_of, stalled
 from harness.contract.reads import AGES_NS, JudgedReads
 from harness.durations import format_duration
-from harness.history import NEVER, Episode, Function, History, Status
+from harness.history import CRASH, DISPROVED, NEVER, Episode, Function, History, Status
 from harness.plan import Plan
 from harness.results import Evidence
 
 READS = "reads"
 """The name of the evidence that counts what could have shown a violation."""
 
-CRASH = "crash"
-"""The kind of an episode that no fault of the plan made: a node's process ended by itself."""
-
 _SHOWN_EPISODES = 3
+_SHOWN_CHARACTERS = 160
 
 
 def adequacy(plan: Plan, history: History, reads: JudgedReads) -> tuple[Evidence, ...]:
@@ -117,8 +115,15 @@ def _met(history: History, episode: Episode) -> bool:
 
 def _unproven(episode: Episode) -> str:
     state = "was never applied" if episode.applied_ns is None else "was applied, but its effect was not seen"
-    reason = f" ({'; '.join(episode.evidence)})" if episode.evidence else ""
-    return f"the {episode.kind} of {', '.join(episode.targets)} at {format_duration(episode.intended_ns)} {state}{reason}"
+    return f"the {episode.kind} of {episode.struck} at {format_duration(episode.intended_ns)} {state}{_reason(episode)}"
+
+
+def _reason(episode: Episode) -> str:
+    """What disproved it, where the evidence says which of it that is. It may tell of every link: the report has all of it."""
+    against = [line.removeprefix(DISPROVED) for line in episode.evidence if line.startswith(DISPROVED)]
+    told = "; ".join(against or episode.evidence)
+    short = told if len(told) <= _SHOWN_CHARACTERS else f"{told[:_SHOWN_CHARACTERS].rsplit(' ', 1)[0]} …"
+    return f" ({short})" if told else ""
 
 
 def _crashes(history: History) -> Evidence:
@@ -138,10 +143,12 @@ def _coverage(plan: Plan, history: History, reads: JudgedReads) -> Evidence:
     asked = np.unique(history.node[history.function == Function.READ])
     after = reads.age_ns >= 0
     rows = reads.rows[after]
-    pair = history.key[rows].astype(np.int64) * len(history.nodes) + history.node[rows]
+    # Where clients find their way by themselves, a key is looked at in one place only: where they find it.
+    places = 1 if history.routed else len(asked)
+    pair = history.key[rows].astype(np.int64) * len(history.nodes) + (0 if history.routed else history.node[rows])
     age = np.searchsorted(np.asarray(AGES_NS), reads.age_ns[after], side="right") - 1
     pairs, visited = len(np.unique(pair)), len(np.unique(pair * len(AGES_NS) + age))
-    possible = len(written) * len(asked)
+    possible = len(written) * places
     cells = possible * len(AGES_NS)
     needed = plan.adequacy.coverage
     enough = possible > 0 and pairs >= needed * possible

@@ -105,6 +105,7 @@ runtime = "process"                # where nodes live: `anachron list runtimes`
 workers = 1                        # driver processes
 timeout = "1s"                     # an operation that takes longer is `info`: nobody knows whether it took effect
 # client_proxies = false           # put a proxy on the links between clients and nodes, too, so that faults can strike them
+# node_proxies = false             # the same between nodes, for faults on messages; the process runtime always has them
 """
 
 

@@ -74,6 +74,7 @@ def read_journals(directory: Path) -> History:
         end_ns=max([piece.closed_ns or 0 for piece in pieces] + last_ns),
         settled_ns=max(settled) if len(settled) == len(pieces) else None,
         complete=complete,
+        routed=pieces[0].routed,
     )
 
 
@@ -102,6 +103,7 @@ class _Piece:
     workers: int
     nodes: tuple[str, ...]
     workloads: tuple[str, ...]
+    routed: bool = False
     keys: list[tuple[str, bool]] = field(default_factory=list)
     """Names by the worker's own index, and whether the key is its own or was only seen in a value."""
     unordered: list[str] = field(default_factory=list)
@@ -117,7 +119,7 @@ class _Piece:
     @classmethod
     def begin(cls, note: dict[str, Any]) -> _Piece:
         """The journal that begins with the line ``note``."""
-        return cls(note["worker"], note["workers"], tuple(note["nodes"]), tuple(note["workloads"]))
+        return cls(note["worker"], note["workers"], tuple(note["nodes"]), tuple(note["workloads"]), note.get("routed", False))
 
     def take(self, note: dict[str, Any]) -> None:
         """Understand one line of the side file."""

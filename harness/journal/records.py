@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 from struct import Struct
 
 import numpy as np
@@ -13,8 +14,8 @@ HEADER_BYTES = mmap.PAGESIZE
 CHUNK_RECORDS = 1 << 16
 """Space is claimed for so many records at a time."""
 
-COUNTS = Struct("<qqq")
-"""The live counts at the beginning of the header: ok, fail, info."""
+COUNTS = Struct("<qqqqq")
+"""The live counts at the beginning of the header: the fields of ``Counts``."""
 
 RECORD = np.dtype(
     [
@@ -43,20 +44,32 @@ BEGIN = Struct("<qqqqiiihhBB")
 """A record up to ``begun``."""
 END = Struct("<qqqihBB")
 """A record from ``return_ns`` on."""
+NODE = Struct("<h")
+"""The node of a record; the one field that may change while an operation is in flight."""
+NODE_OFFSET = 44
+"""Where ``node`` stands in a record."""
 END_OFFSET = 56
 """Where ``return_ns`` stands in a record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many operations have ended, by status."""
+    """How many operations have ended, by status, and what a fault of the clients did to some.
+
+    Attributes:
+        ok, fail, info: by status.
+        cancelled: those ``info`` that the driver was made to give up.
+        diverted: those that were sent elsewhere, because their node had been left out of the pool.
+    """
 
     ok: int = 0
     fail: int = 0
     info: int = 0
+    cancelled: int = 0
+    diverted: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.ok + other.ok, self.fail + other.fail, self.info + other.info)
+        return Counts(*map(add, astuple(self), astuple(other)))
 
 
 def ops_name(worker: int) -> str:

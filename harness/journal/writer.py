@@ -22,6 +22,8 @@ from harness.journal.records import (
     END_OFFSET,
     FORMAT,
     HEADER_BYTES,
+    NODE,
+    NODE_OFFSET,
     RECORD,
     names_name,
     ops_name,
@@ -34,7 +36,16 @@ _SIZE = RECORD.itemsize
 class Journal:
     """One worker's journal while it is written. Every method that may need space raises ``StorageError``."""
 
-    def __init__(self, directory: Path, worker: int, workers: int, nodes: tuple[str, ...], workloads: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        worker: int,
+        workers: int,
+        nodes: tuple[str, ...],
+        workloads: tuple[str, ...],
+        *,
+        routed: bool = False,
+    ) -> None:
         self._worker = worker
         self._workers = workers
         self._where = directory / ops_name(worker)
@@ -48,7 +59,7 @@ class Journal:
             self._header = mmap.mmap(self._ops, HEADER_BYTES)
         except OSError as error:
             raise self._full(error) from None
-        self.note(journal=FORMAT, worker=worker, workers=workers, nodes=nodes, workloads=workloads)
+        self.note(journal=FORMAT, worker=worker, workers=workers, nodes=nodes, workloads=workloads, routed=routed)
         self._grow()
 
     def begin(  # noqa: PLR0917 - called a hundred thousand times a second; the order is the record's
@@ -74,6 +85,11 @@ class Journal:
         )
         self._records = record + 1
         return record * self._workers + self._worker
+
+    def moved(self, op: int, node: int) -> None:
+        """Record that ``op`` is asked of ``node`` from now on; the node before has proven that it did nothing."""
+        chunk, row = divmod(op // self._workers, CHUNK_RECORDS)
+        NODE.pack_into(self._chunks[chunk], row * _SIZE + NODE_OFFSET, node)
 
     def end(  # noqa: PLR0917 - as for begin
         self,
@@ -110,9 +126,9 @@ class Journal:
         except OSError as error:
             raise self._full(error) from None
 
-    def count(self, ok: int, fail: int, info: int) -> None:
+    def count(self, ok: int, fail: int, info: int, *, cancelled: int = 0, diverted: int = 0) -> None:
         """Publish the live counts, for ``read_counts``."""
-        COUNTS.pack_into(self._header, 0, ok, fail, info)
+        COUNTS.pack_into(self._header, 0, ok, fail, info, cancelled, diverted)
 
     def close(self, end_ns: int) -> None:
         """End the journal in order; ``end_ns`` is when the last session stopped."""

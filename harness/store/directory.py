@@ -5,10 +5,11 @@
         history.parquet     operations, fault episodes, epochs and stalls: all that checkers read
         episodes.jsonl      fault episodes, written down while the run goes on
         epochs.jsonl        who each node said it was, written down while the run goes on
+        audits.jsonl        what the source of truth has committed, where the candidate keeps an audit
         stalls.jsonl        when the runtime's means stood still, written down while the run goes on
         journals/           operations, written down by the workers before they are sent
         environment.json    machine, versions, candidate
-        logs/               of the nodes
+        logs/               of the nodes, and when they came (``harness.runtimes.arrivals``)
         results.json  report.html  junit.xml  summary.md     by ``reports``
 
 A run ends by putting its history together from journals and logs. One that was killed has not come to that: then ``load_history``
@@ -29,13 +30,18 @@ from harness.errors import HistoryError, PlanError, StorageError
 from harness.history import History
 from harness.journal import read_journals
 from harness.plan import Plan, load_plan, parse_plan
+from harness.store.audits import decide_unanswered
 from harness.store.epochs import assign_epochs
 from harness.store.files import storage_error, write_text
-from harness.store.logs import read_episodes, read_samples, read_stalls
+from harness.store.logs import read_audits, read_episodes, read_samples, read_stalls
+from harness.store.node_logs import NodeLog, read_node_logs, read_origin
 from harness.store.parquet import read_history, write_history
 
 _NAME = re.compile(r"\d{8}T\d{6}Z-.+-\d+(\.\d+)?")
 _MARK = "plan.toml"
+
+ORIGIN = "wall clock at 0s"
+"""The fact of the environment that says when the times of the run began."""
 
 
 class RunDirectory:
@@ -109,6 +115,11 @@ class RunDirectory:
         return self.path / "stalls.jsonl"
 
     @property
+    def audit_log(self) -> Path:
+        """Where an ``AuditLog`` writes."""
+        return self.path / "audits.jsonl"
+
+    @property
     def environment_file(self) -> Path:
         """Where ``add_environment`` puts its facts."""
         return self.path / "environment.json"
@@ -147,6 +158,11 @@ class RunDirectory:
             raise HistoryError("the environment cannot be read", where=str(self.environment_file), why=str(error)) from None
         return loaded
 
+    def load_node_logs(self) -> Mapping[str, NodeLog]:
+        """The nodes' logs in the times of the run, by node; none where its origin is not known. Raises ``HistoryError``."""
+        origin = read_origin(str(self.load_environment().get(ORIGIN, "")))
+        return read_node_logs(self.logs, origin) if origin else {}
+
     def save_history(self, history: History) -> None:
         """Save ``history``, whole or not at all; raises ``StorageError``."""
         write_history(history, self.history_file)
@@ -167,6 +183,7 @@ class RunDirectory:
                 fix="run its plan again",
             )
         history = assign_epochs(read_journals(self.journals), read_samples(self.epoch_log))
+        history = decide_unanswered(history, read_audits(self.audit_log))
         stalls = sorted((*history.stalls, *read_stalls(self.stall_log)), key=lambda stall: stall.begin_ns)
         return replace(history, episodes=read_episodes(self.episode_log), stalls=tuple(stalls))
 

@@ -1,5 +1,5 @@
-"""What is written down while a run goes on, apart from its operations: fault episodes, who each node says it is, and when the
-runtime's means stood still.
+"""What is written down while a run goes on, apart from its operations: fault episodes, who each node says it is, when the
+runtime's means stood still, and what the source of truth has in its audit.
 
 All are files of JSON lines that only ever grow, so that a killed run leaves all but perhaps half a line; that half is left out.
 A line is handed to the system at once: it outlives the harness, if not the machine.
@@ -29,6 +29,20 @@ class Sample(NamedTuple):
     asked_ns: int
     answered_ns: int
     identity: str
+
+
+class Audit(NamedTuple):
+    """What the source of truth had committed when it was asked.
+
+    Attributes:
+        known_ns: when its answer was there.
+        sealed: whether nothing could be committed any more.
+        ops: the ids of the writes, each key's in the order of their commits.
+    """
+
+    known_ns: int
+    sealed: bool
+    ops: tuple[int, ...]
 
 
 class _LineLog:
@@ -78,6 +92,14 @@ class StallLog(_LineLog):
         self._append(asdict(stall))
 
 
+class AuditLog(_LineLog):
+    """What the source of truth had committed; raises ``StorageError`` where it cannot write."""
+
+    def append(self, audit: Audit) -> None:
+        """Write down one answer."""
+        self._append(audit._asdict())
+
+
 class EpochLog(_LineLog):
     """Every answer to the question who a node is; raises ``StorageError`` where it cannot write.
 
@@ -122,6 +144,18 @@ def read_stalls(path: Path) -> tuple[Stall, ...]:
             case _:
                 raise HistoryError("this line is no stall", where=f"{path}:{number}")
     return tuple(stalls)
+
+
+def read_audits(path: Path) -> tuple[Audit, ...]:
+    """All answers in the log ``path``; none if there is no log. Raises ``HistoryError`` for a line that is none."""
+    audits: list[Audit] = []
+    for number, record in _records(path):
+        match record:
+            case {"known_ns": int(known_ns), "sealed": bool(sealed), "ops": list(ops)}:
+                audits.append(Audit(known_ns, sealed, tuple(ops)))
+            case _:
+                raise HistoryError("this line is no audit", where=f"{path}:{number}")
+    return tuple(audits)
 
 
 def read_samples(path: Path) -> tuple[Sample, ...]:

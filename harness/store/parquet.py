@@ -110,6 +110,9 @@ def _surroundings(history: History) -> dict[str, Any]:
         "end_ns": history.end_ns,
         "settled_ns": history.settled_ns,
         "complete": history.complete,
+        "committed": list(history.committed.items()),
+        "audited": history.audited,
+        "routed": history.routed,
     }
 
 
@@ -129,6 +132,10 @@ def _history(columns: Mapping[str, Any], around: Mapping[str, Any]) -> History:
         end_ns=around["end_ns"],
         settled_ns=around["settled_ns"],
         complete=around["complete"],
+        # Files from before there were audits lack it.
+        committed={int(op): int(known_ns) for op, known_ns in around.get("committed", ())},
+        audited=around.get("audited", False),
+        routed=around.get("routed", False),
     )
 
 
