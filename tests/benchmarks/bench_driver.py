@@ -36,6 +36,7 @@ from tests.driver.runs import MS, play, task
 from tests.driver.servers import valkey
 
 TARGET_RATIO = 0.70
+TARGET_TWO = 1.0
 TARGET_SEND_US = 200.0
 
 
@@ -110,14 +111,15 @@ def main() -> int:
                 f"  two workers against one on {os.cpu_count()} cores: {statistics.median(pairs):.2f} "
                 f"({min(pairs):.2f} to {max(pairs):.2f})"
             )
-            missed |= one < TARGET_RATIO
+            missed |= one < TARGET_RATIO or statistics.median(pairs) < TARGET_TWO
         send_ns, lag_ns = send_times(Path(place), endpoint, 5_000, options.seconds)
         send_us, lag_us = (np.percentile(times, (50, 99)) / 1000 for times in (send_ns, lag_ns))
         print(f"5,000/s open loop, {len(send_ns):,} operations: call to sent p50 {send_us[0]:.0f} us, p99 {send_us[1]:.0f} us")
         print(f"  schedule lag (due to call) p50 {lag_us[0]:.0f} us, p99 {lag_us[1]:.0f} us")
         missed |= send_us[1] > TARGET_SEND_US
     verdict = "MISSED" if missed else "met"
-    print(f"targets: ratio with one worker >= {TARGET_RATIO}, call to sent p99 < {TARGET_SEND_US:.0f} us: {verdict}")
+    ratios_wanted = f"ratio with one worker >= {TARGET_RATIO}, two workers >= {TARGET_TWO} of one"
+    print(f"targets: {ratios_wanted}, call to sent p99 < {TARGET_SEND_US:.0f} us: {verdict}")
     return int(missed)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from harness.candidates.redis_admin import Admin, UnusableAnswerError
+from harness.candidates.asking import UnusableAnswerError
+from harness.candidates.redis_admin import Admin
 from harness.runtimes.base import Endpoint
 
 MS = 1_000_000

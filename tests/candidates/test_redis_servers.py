@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
 from harness.candidates import CANDIDATES, Cluster
+from harness.candidates.probes import IdleLinkError
 from harness.candidates.redis_admin import Admin
 from harness.candidates.redis_probes import PREFIX
 from harness.errors import StartupError
@@ -17,6 +17,7 @@ from harness.plan import CandidateSpec
 from harness.runtimes.base import Cut, Way
 from harness.runtimes.process import ProcessRuntime
 from harness.topology import Link
+from tests.candidates.starting import started
 
 pytestmark = pytest.mark.servers
 
@@ -24,20 +25,14 @@ S = 1_000_000_000
 MS = 1_000_000
 
 
-@asynccontextmanager
-async def running(
+def running(
     directory: Path, kind: str = "redis-replication", *, proxies: bool = False, **options: object
-) -> AsyncIterator[Cluster]:
+) -> AbstractAsyncContextManager[Cluster]:
     """A started candidate."""
-    candidate = CANDIDATES.load(kind)(CandidateSpec.model_validate({"kind": kind, **options}))
-    runtime = ProcessRuntime(directory, client_proxies=proxies)
-    await runtime.open(candidate.topology)
-    try:
-        await candidate.start(runtime)
-        yield Cluster(candidate, runtime)
-    finally:
-        await candidate.close()
-        await runtime.close()
+    return started(
+        CANDIDATES.load(kind)(CandidateSpec.model_validate({"kind": kind, **options})),
+        ProcessRuntime(directory, client_proxies=proxies),
+    )
 
 
 async def ask(cluster: Cluster, node: str, *words: str) -> object:
@@ -96,6 +91,23 @@ def test_replication_goes_through_the_links(tmp_path):
             finally:
                 for probe in probes.values():
                     await probe.close()
+
+    asyncio.run(run())
+
+
+def test_a_link_whose_primary_was_relieved_is_idle(tmp_path):
+    """After a fail-over nothing comes down the old stream any more: no silence of it proves anything."""
+
+    async def run() -> None:
+        async with running(tmp_path, replicas=1) as cluster:
+            probe = await cluster.candidate.probe(Link("replica-1", "primary"))
+            try:
+                assert await probe.carry(2 * S) is not None
+                await cluster.candidate.fail_over("primary", "force")
+                with pytest.raises(IdleLinkError, match="another role"):
+                    await probe.carry(2 * S)
+            finally:
+                await probe.close()
 
     asyncio.run(run())
 

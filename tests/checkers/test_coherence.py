@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -49,6 +50,24 @@ def test_pairs_agree_with_the_definition(h: History, contract: Contract) -> None
     times = (found.sup_ns, found.fresh_ns, found.stale_ns, found.read_ns)
     rows = zip(*(c.tolist() for c in (*columns, *times)), strict=True)
     assert {(k, v, n): (sup, fresh, stale, read) for k, v, n, sup, fresh, stale, read in rows} == expected
+
+
+def test_where_clients_are_routed_a_write_makes_one_pair() -> None:
+    """A key is read where the ring leads: at b, then at a, which missed the second write. No other node is waited for."""
+    h = history(
+        "w x1 @a 0-1; r x1 @a s1 2-3; w x2 @b 4-5; r x2 @b s1 6-7; r x1 @a s1 20-21; w y1 @c s2 0-1; r y1 @c s1 8-9",
+        nodes=["a", "b", "c", "d"],
+    )
+    apart = pairs(h, promise("10ms"))
+    assert len(apart) == 3 * 3
+    h = replace(h, routed=True)
+    found = pairs(h, promise("10ms"))
+    assert found.sup_ns.tolist() == [1 * MS, 5 * MS, 1 * MS]
+    assert found.fresh_ns.tolist() == [3 * MS, 7 * MS, 9 * MS]
+    assert found.stale_ns.tolist() == [-NEVER, 20 * MS, -NEVER]
+    assert late(h, promise("10ms")) == {"steady": [0, 0, 0]}
+    assert [(m.scope, m.value, m.n) for m in relapse_measures(h, found)] == [("", 1, 3)]
+    assert {curve.scope for curve in lag_curves(h, found)} == {""}
 
 
 def test_a_bound_is_supported_by_fresh_reads_in_time() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 
@@ -36,6 +38,16 @@ def test_a_restart_without_data_loses_what_was_acknowledged() -> None:
     assert (measure.name, measure.value, measure.n, measure.censored) == ("lost-writes", 2, 2, 0)
 
 
+def test_a_loss_that_the_source_does_not_share_says_so() -> None:
+    """Where the audit has every acknowledged write, it is the caches that lost one; of a delete the audit knows nothing."""
+    h = history(WRITES + "r x- @p e1 40-41; r x- @q 42-43", settled=30, episodes=KILL)
+    (finding,) = check(replace(h, audited=True), LOSS).findings
+    assert finding.claim.endswith("and no cache has shown it since; the source of truth has it, as its audit shows.")
+    h = history("w x1 @p 0-1; d x2 @p 2-3; r x1 @p e1 40-41; r x1 @q 42-43", settled=30, episodes=KILL)
+    (finding,) = check(replace(h, audited=True), LOSS).findings
+    assert finding.claim.endswith("and no node has shown it since.")
+
+
 def test_a_rollback_loses_what_is_newer_than_what_is_left() -> None:
     """With version 1 left everywhere only version 2 is lost."""
     assert lost(history(WRITES + "r x1 @p 40-41; r x1 @q 42-43", settled=30)) == 1
@@ -46,6 +58,41 @@ def test_a_rollback_that_is_then_overwritten_shows_at_the_node_that_acknowledged
     text = WRITES + "r x- @p e1 20-21; w x3 @p e1 30-31; r x3 @p e1 50-51; r x3 @q 50-51"
     (finding,) = check(history(text, settled=50, episodes=KILL), LOSS).findings
     assert (finding.count, finding.phase, finding.witness) == (2, "during kill", (1, 2, 3))
+
+
+TAKEN_OVER = "w x1 @p 0-1; w x2 @p 2-3; w x3 @p 4-5; r x1 @q e1 20-21; w x4 @q e1 30-31; r x4 @q e1 40-41"
+
+
+def test_who_takes_over_without_the_last_writes_has_lost_them() -> None:
+    """A routed client finds version 1 at the node that acknowledges the key from then on: versions 2 and 3 are gone."""
+    h = replace(history(TAKEN_OVER), routed=True)
+    (finding,) = check(h, LOSS).findings
+    assert finding.count == 2
+    assert {2, 3} < set(finding.witness)  # the lost write, and the read that misses it
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TAKEN_OVER.replace("w x4 @q e1", "w x4 @q e2"),  # it may have been a replica when it was read
+        TAKEN_OVER.replace("r x1 @q e1 20-21", "r x1 @q e1 20-31"),  # the newer write was called before the read returned
+        TAKEN_OVER.replace("r x4 @q", "r x3 @q"),  # found again
+    ],
+)
+def test_a_take_over_that_may_have_had_the_last_writes_has_lost_none(text: str) -> None:
+    """Only an answer of the epoch that acknowledges shows what is left."""
+    assert lost(replace(history(text), routed=True)) == 0
+
+
+def test_a_key_that_nobody_writes_again_is_lost_all_the_same() -> None:
+    """The node that has taken over acknowledges another key in the epoch in which it answers."""
+    h = replace(history(TAKEN_OVER.replace("w x4 @q e1", "w y1 @q e1").replace("r x4 @q", "r x1 @q")), routed=True)
+    assert lost(h) == 2
+
+
+def test_without_routing_another_nodes_old_answer_is_staleness() -> None:
+    """Where every node takes writes, one that lags is not the one that counts."""
+    assert lost(history(TAKEN_OVER)) == 0
 
 
 @pytest.mark.parametrize(
@@ -135,6 +182,14 @@ def test_losses_of_one_busy_key_are_what_the_definition_says(h: History, contrac
     assert lost(h, contract) == len(gone(reading) | rolled_back(reading))
 
 
+@settings(max_examples=400, deadline=None)
+@given(histories(settle=True, keys="xy", versions=3), CONTRACTS)
+def test_losses_of_routed_clients_are_what_the_definition_says(h: History, contract: Contract) -> None:
+    """The same where the source of a key may move."""
+    reading = Reading(replace(h, routed=True), contract)
+    assert lost(reading.h, contract) == len(gone(reading) | rolled_back(reading))
+
+
 def acked(reading: Reading, key: int) -> dict[int, Op]:
     """The acknowledged versions of a key, each with the write that was acknowledged first."""
     first: dict[int, Op] = {}
@@ -161,13 +216,16 @@ def gone(reading: Reading) -> set[tuple[int, int]]:
 
 
 def rolled_back(reading: Reading) -> set[tuple[int, int]]:
-    """What the only acknowledging node proves lost, once its epoch has changed; one read for each newest version."""
+    """What the key's source proves lost, in another epoch; one read for each newest version."""
     lost: set[tuple[int, int]] = set()
     shown: set[tuple[int, int]] = set()
+    in_office = {(w.node, w.epoch) for key in range(len(reading.h.keys)) for w in acked(reading, key).values()}
     for r in reading.reads:
         meant, versions = reading.newest(r), acked(reading, r.key)
         called = {w.sent for w in reading.writes if w.key == r.key and w.call <= r.ret}
-        if meant is None or r.epoch < 0 or not called or {w.node for w in versions.values()} != {r.node}:
+        alone = {w.node for w in versions.values()} == {r.node}
+        takes = reading.h.routed and (r.node, r.epoch) in in_office
+        if meant is None or r.epoch < 0 or not called or not (alone or takes):
             continue
 
         def again(version: int, r: Op = r) -> bool:
@@ -175,7 +233,14 @@ def rolled_back(reading: Reading) -> set[tuple[int, int]]:
 
         newest = max(called)
         w = versions.get(newest)
-        if w is None or newest <= meant or w.ret >= r.call or again(newest) or w.epoch < 0 or w.epoch == r.epoch:
+        if (
+            w is None
+            or newest <= meant
+            or w.ret >= r.call
+            or again(newest)
+            or w.epoch < 0
+            or (w.node, w.epoch) == (r.node, r.epoch)
+        ):
             continue
         if (r.key, newest) in shown:
             continue

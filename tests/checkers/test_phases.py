@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.phases import bound_of, during_or_steady, phase_between, phase_labels, phase_of, stalled
+from checkers.phases import bound_of, bounded_by, during_or_steady, phase_between, phase_labels, phase_of, stalled
 from harness.history import NEVER, Episode, Stall
 from harness.plan import Contract, StalenessPromise
 from tests.checkers.histories import MS, episode, history, stall
@@ -106,6 +106,8 @@ def test_bounds_are_what_the_definitions_say(episodes: list[Episode], after_heal
             if applied <= max(first, first + length) and first <= healed + after_heal:
                 expected = max(expected, 10 + healed - applied if e.kind == "partition" else NEVER)
         assert bound == expected
+        kind = bounded_by(h, promise, first, max(first, first + length))
+        assert kind == ("" if expected == 5 else "kill" if expected == NEVER else "partition")
 
 
 @settings(deadline=None)

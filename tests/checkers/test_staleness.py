@@ -45,6 +45,18 @@ def test_a_read_beyond_the_bound() -> None:
     assert finding.claim == "b answered version 1 of x 20ms after version 2 had been acknowledged; the contract allows 10ms."
 
 
+def test_a_read_in_steady_times_tells_of_the_fault_that_widened_its_bound() -> None:
+    """A read after the grace period whose value was superseded during a fault is held to that fault's bound, and says why."""
+    h = history("w x1 @a 0-5; w x2 @a 10-20; r x1 @b s1 95-97; r x2 @a s2 98-99", episodes=[episode("pause", 15, 30, "b")])
+    contract = within("10ms", during={"pause": "50ms"})
+    (finding,) = check(h, contract).findings
+    assert finding.phase == "steady"
+    assert finding.claim.endswith("acknowledged; the contract allows 50ms, as part of that time counts as during pause.")
+    apart = history("w x1 @a 0-5; w x2 @a 10-20; r x1 @b s1 95-97; r x2 @a s2 98-99", episodes=[episode("pause", 1, 5, "b")])
+    (finding,) = check(apart, contract).findings
+    assert finding.claim.endswith("the contract allows 10ms.")
+
+
 @pytest.mark.parametrize(
     "contract", [within("20ms"), within("1s", versions=1), Contract()], ids=["20 ms", "1 version", "nothing"]
 )

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.plan import parse_plan
 from harness.runtimes.ledger import Ledger
 from harness.runtimes.procfs import Identity, identify
 from harness.shipped import find_plan
-from harness.store import RunDirectory
+from harness.store import EpisodeLog, RunDirectory
+from tests.checkers.histories import episode
 
 _GONE = Identity(pid=1, started=1, boot="another boot")
 """A harness that was killed."""
@@ -100,3 +102,30 @@ def _record(run: Path, **processes: Identity) -> None:
     """The ledger that a killed run leaves."""
     lines = [json.dumps({"name": name, **who._asdict()}) for name, who in processes.items()]
     (run / "processes.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def test_a_command_that_was_applied_and_not_healed_is_told_with_the_one_that_heals(anachron, tmp_path):
+    """A killed harness leaves somebody else's deployment broken: ``clean`` says how it is mended."""
+    text = """
+    [candidate]
+    kind = "attached"
+    nodes = [ { name = "primary", address = "127.0.0.1:1" } ]
+    [[workloads]]
+    kind = "register"
+    rate = 10
+    [[faults]]
+    kind = "command"
+    targets = "primary"
+    apply = "iptables -A INPUT -j DROP"
+    prove = "true"
+    heal = "iptables -D INPUT -j DROP"
+    every = "30s"
+    lasts = "10s"
+    [run]
+    runtime = "attached"
+    """
+    run = RunDirectory.create(tmp_path / "runs", parse_plan(text), text)
+    with EpisodeLog(run.episode_log) as log:
+        log.append(episode("command", 10, None, "primary"))
+    told = anachron("clean").out
+    assert "the command on primary was applied and not healed; run: iptables -D INPUT -j DROP" in told

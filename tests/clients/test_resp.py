@@ -19,6 +19,13 @@ def test_requests_are_arrays_of_bulk_strings() -> None:
     assert codec.request(DELETE, b"k") == b"*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n"
 
 
+def test_values_may_be_written_with_a_time_to_live() -> None:
+    """SET says PX; GET and DEL are as ever."""
+    codec = Resp(expire_ms=1500)
+    assert codec.request(Function.WRITE, b"k", b"v") == b"*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\nPX\r\n$4\r\n1500\r\n"
+    assert codec.request(Function.READ, b"k") == Resp().request(Function.READ, b"k")
+
+
 @pytest.mark.parametrize(
     ("function", "answer", "reply"),
     [
@@ -64,7 +71,9 @@ def test_refusals_are_fail(function: Function, word: str) -> None:
 
 def test_errors_that_name_addresses_are_told_by_their_first_word() -> None:
     """Sixteen thousand slots are one error, not sixteen thousand."""
-    assert Resp().feed(b"-MOVED 3999 127.0.0.1:6381\r\n", WRITE) == Reply(Status.FAIL, error="MOVED")
+    assert Resp().feed(b"-MOVED 3999 127.0.0.1:6381\r\n", WRITE) == Reply(
+        Status.FAIL, error="MOVED", redirect="MOVED 3999 127.0.0.1:6381"
+    )
 
 
 @pytest.mark.parametrize("text", [b"ERR unknown command 'SETT'", b"ERR max number of clients reached"])

@@ -461,6 +461,19 @@ def test_every_episode_of_every_fault_is_proven(episodes: list[Episode], enough:
     assert why in verdict.why
 
 
+def test_an_unproven_episode_is_told_in_one_sentence() -> None:
+    """Of ten links the first have names, of the evidence only what speaks against the episode is told, and not without end."""
+    links = tuple(f"replica-{number}->primary" for number in range(10))
+    marks = ", ".join(f"{link} in 7.38ms" for link in links)
+    evidence = (f"before: a mark crossed {marks}", f"unproven at its start: the delay did not bite: a mark crossed {marks}")
+    struck = partition(3, 4, proven_ns=None, targets=links, evidence=evidence)
+    why = evidence_of(history(CLEAN, episodes=[struck]), "fault partition", plan_of(adequacy=ADEQUATE, faults=FAULT)).why
+    assert why.startswith("the partition of replica-0->primary, replica-1->primary and 8 more at 3ms was applied")
+    assert "(at its start: the delay did not bite: a mark crossed replica-0->primary in 7.38ms" in why
+    assert "before:" not in why
+    assert len(why) < 320
+
+
 @pytest.mark.parametrize(
     ("during", "enough"),
     [("r x2 @b s1 50-51", True), ("r x @b s1 50-51 fail", True), ("r x2 @b s1 30-61", True), ("r x @b s1 30- info", False)],
@@ -511,6 +524,15 @@ def test_coverage_counts_keys_at_nodes() -> None:
     assert (evidence.enough, evidence.seen) == (True, "3 of 4 pairs at 2 of 2 nodes; 3 of 20 (key, node, age) cells")
     fewer = evidence_of(history("w x1 @a s0 0-1; r x1 @a s1 2-3; r x0 @b s1 0-1; w y1 @a s0 4-5"), "coverage", needs)
     assert (fewer.enough, fewer.seen) == (False, "1 of 4 pairs at 2 of 2 nodes; 1 of 20 (key, node, age) cells")
+
+
+def test_coverage_counts_keys_alone_where_clients_find_their_way() -> None:
+    """A key lies in one place then: nobody reads it at the nodes that do not have it."""
+    needs = plan_of(adequacy=LENIENT.replace("coverage = 0.0", "coverage = 0.75"))
+    recorded = history("w x1 @a s0 0-1; r x1 @a s1 2-3; w y1 @b s0 4-5; r y1 @b s1 5000-5001")
+    assert not evidence_of(recorded, "coverage", needs).enough
+    evidence = evidence_of(replace(recorded, routed=True), "coverage", needs)
+    assert (evidence.enough, evidence.seen) == (True, "2 of 2 pairs at 2 of 2 nodes; 2 of 10 (key, node, age) cells")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,25 @@ def begin(of: Journal, call_ns: int, key: int = 0, version: int = -1, function: 
     return of.begin(call_ns - 1, call_ns, version, -1, 3, 4, key, 1, 0, function)
 
 
+def test_an_operation_that_moved_has_the_node_that_was_asked_last(tmp_path: Path) -> None:
+    """Also if the harness dies before it ends; the row is the same in all else."""
+    written = Journal(tmp_path, 0, 1, ("primary", "replica"), ("register",), routed=True)
+    written.note(key="k0", ordered=True)
+    moved, stayed = begin(written, 100), begin(written, 200)
+    written.moved(moved, 0)
+    for closed in (False, True):
+        if closed:
+            written.end(moved, 150, Status.OK, Seen.MISS)
+            written.close(300)
+        history = read_journals(tmp_path)
+        assert history.routed
+        assert history.op.tolist() == [moved, stayed]
+        assert history.node.tolist() == [0, 1]
+        assert (history.session == 3).all()
+        assert (history.workload == 0).all()
+        assert (history.process == 4).all()
+
+
 def test_operations_come_back_as_they_were_recorded(tmp_path: Path) -> None:
     """Every column of every kind of row, sorted by call."""
     written = journal(tmp_path)

@@ -46,7 +46,7 @@ def test_a_name_seen_before_it_is_ours_becomes_ours(keys: Keys, tmp_path: Path) 
     own = keys.add("later")
     assert own != foreign
     assert keys.understand(b"run:later|1|2")[1] == own
-    assert keys.finals() == {own: 0}
+    assert keys.finals({}) == {own: 0}
     assert read_journals(tmp_path).keys == ("later",)
 
 
@@ -76,7 +76,15 @@ def test_finals_are_acknowledged_versions_of_ordered_keys(keys: Keys) -> None:
     """Versions without an order have no highest: any answer settles such a key."""
     ordered, unordered = keys.add("a"), keys.add("b", ordered=False)
     keys.acknowledged[ordered] = keys.acknowledged[unordered] = 5
-    assert keys.finals() == {ordered: 5, unordered: 0}
+    assert keys.finals({}) == {ordered: 5, unordered: 0}
+
+
+def test_what_the_source_has_committed_is_final_if_it_is_newer(keys: Keys) -> None:
+    """A version that nobody was told of raises its own key; older ones, other runs' and those without order change nothing."""
+    first, second, unordered = keys.add("a"), keys.add("b"), keys.add("c", ordered=False)
+    keys.acknowledged[first] = keys.acknowledged[second] = 5
+    committed = {"run:a": 7, "run:b": 4, "run:c": 9, "a": 99, "other:a": 99}
+    assert keys.finals(committed) == {first: 7, second: 5, unordered: 0}
 
 
 def test_reads_are_asked_in_the_clients_protocol(keys: Keys) -> None:

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from harness.driver.connection import Client
-from harness.driver.loop import FAIL_PAUSE_NS, MAX_ODDITIES, STALL_NS
+from harness.driver.loop import STALL_NS
+from harness.driver.oddities import MAX_ODDITIES
+from harness.driver.sessions import FAIL_PAUSE_NS
 from harness.driver.worker import Worker
 from harness.history import NEVER, Function, History, Seen, Status
 from harness.journal import read_journals, read_oddities

@@ -109,6 +109,22 @@ def test_settling_goes_on_until_the_limit_where_a_node_never_catches_up(store: E
         assert set(history.node[history.group == group]) == {0, 1}
 
 
+def test_settling_goes_on_for_a_version_that_only_the_source_knows(store: Endpoint, tmp_path: Path) -> None:
+    """A key that the source has a newer version of than any client was told is probed up to the limit, the others once."""
+    the_task = task(tmp_path, [store], keys=3)
+
+    async def scenario() -> None:
+        pool = await begun(the_task, 150)
+        await pool.finished()
+        await pool.settle(400 * MS, {f"{the_task.token}:register:0:0": 1_000_000})
+        await pool.close()
+
+    asyncio.run(scenario())
+    history = read_journals(the_task.directory)
+    probed = [int(((history.workload == 1) & (history.key == key)).sum()) for key in range(3)]
+    assert probed[0] > probed[1] == probed[2] == 1
+
+
 def test_two_workers_share_nothing(store: Endpoint, tmp_path: Path) -> None:
     """Op ids, sessions, processes, groups and keys of two workers are disjoint, and both take part."""
     history = play_until_all_took_part(task(tmp_path, [store], workers=2, sessions=5, keys=20), playing=2)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic_ns
 
 from harness.candidates.base import Cluster
 from harness.errors import StartupError
 from harness.plan import FaultSpec
 from harness.runtimes.base import Capability, Cut, Endpoint, Server, Way
+from harness.runtimes.messages import Message, MessageRule
 from harness.topology import Link, Node, Topology
 
 FLEET = Topology(
@@ -45,6 +46,8 @@ class FakeRuntime:
         self.starts = {node.name: 1 for node in FLEET.nodes}
         self.cuts: set[Link] = set()
         self.delays: dict[Link, int] = {}
+        self.rules: dict[Link, MessageRule] = {}
+        self.struck: dict[Link, int] = {}
         self.done: list[str] = []
 
     def refusal(self, capability: Capability) -> str | None:
@@ -79,7 +82,7 @@ class FakeRuntime:
         self.done.append(f"resume {node}")
         self.states[node] = "S"
 
-    def state(self, node: str) -> str:
+    async def state(self, node: str) -> str:
         return self.states[node]
 
     def incarnation(self, node: str) -> int:
@@ -102,11 +105,28 @@ class FakeRuntime:
     async def reset(self, links: Sequence[Link]) -> None:
         """Not needed by these tests."""
 
+    async def meddle(self, links: Sequence[Link], rule: MessageRule, way: Way = Way.BOTH) -> None:
+        self.done.append(f"meddle {rule.action} {way}")
+        self.rules |= dict.fromkeys(links, rule)
+
+    async def meddled(self, links: Sequence[Link]) -> Mapping[Link, int]:
+        return {link: self.struck.get(link, 0) for link in links}
+
+    def send(self, link: Link, message: Message) -> bool:
+        """Whether a message on ``link`` arrives; rules drop what they match."""
+        rule = self.rules.get(link)
+        if rule is None or not rule.matches(message):
+            return True
+        self.struck[link] = self.struck.get(link, 0) + 1
+        return False
+
     async def mend(self, links: Sequence[Link]) -> None:
         self.done.append("mend")
         self.cuts -= set(links)
         for link in links:
             self.delays.pop(link, None)
+            self.rules.pop(link, None)
+            self.struck.pop(link, None)
 
     async def pulse(self) -> Sequence[tuple[int, int]]:
         return ()
@@ -117,7 +137,7 @@ class FakeRuntime:
     @property
     def whole(self) -> bool:
         """Whether nothing is broken."""
-        return not self.cuts and not self.delays and set(self.states.values()) == {"S"}
+        return not self.cuts and not self.delays and not self.rules and set(self.states.values()) == {"S"}
 
 
 class ToothlessRuntime(FakeRuntime):
@@ -137,6 +157,9 @@ class ToothlessRuntime(FakeRuntime):
 
     async def delay(self, *_: object) -> None:
         self.done.append("delay")
+
+    async def meddle(self, *_: object) -> None:
+        self.done.append("meddle")
 
 
 class FakeCandidate:
@@ -194,7 +217,8 @@ class FakeProbe:
         begin_ns = monotonic_ns()
         if any(runtime.states.get(end) == "" for end in (self.link.source, self.link.target)):
             raise ConnectionRefusedError(f"an end of {self.link} is gone")
-        if self.link in runtime.cuts:
+        canary = Message(b"", "SET", (f"anachron:canary:{self.link}".encode(),))
+        if self.link in runtime.cuts or not runtime.send(self.link, canary):
             await asyncio.sleep(within_ns / 1e9)
             return None
         await asyncio.sleep((MS + runtime.delays.get(self.link, 0)) / 1e9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from time import monotonic_ns
 
@@ -10,9 +11,11 @@ import pytest
 
 from faults import FAULTS, run_schedule
 from faults.schedule import PlannedEpisode, schedule
+from harness.candidates.probes import IdleLinkError
 from harness.errors import HarnessError, StorageError
 from harness.history import Episode
-from tests.faults.fake_cluster import FLEET, MS, FakeRuntime, ToothlessRuntime, fake_cluster, spec
+from harness.runtimes.base import Way
+from tests.faults.fake_cluster import FLEET, MS, FakeProbe, FakeRuntime, ToothlessRuntime, fake_cluster, spec
 
 SPECS = {
     "partition": spec("partition", between=("primary", "replicas")),
@@ -35,7 +38,7 @@ class Run:
     def __init__(self, runtime: FakeRuntime, *specs) -> None:
         self.cluster = fake_cluster(runtime)
         self.faults = [FAULTS.load(s.kind)(s) for s in specs]
-        self.planned = schedule(specs, [f.targets(FLEET) for f in self.faults], 1, 30_000 * MS)
+        self.planned = schedule(self.faults, FLEET, 1, 30_000 * MS)
         self.told: list[Episode] = []
         self.begin_ns = monotonic_ns()
 
@@ -100,6 +103,33 @@ def test_an_episode_that_wears_off_is_unproven():
     assert any(told.proven for told in run.told)
     assert not episode.proven
     assert any(s.startswith("unproven near its end: the cut did not bite") for s in episode.evidence)
+
+
+@pytest.mark.parametrize(("idle_after", "proven"), [(3 + 1, True), (3, False)], ids=["after the first proof", "before any"])
+def test_a_cut_on_which_nothing_runs_any_more_is_proven_by_its_beginning(monkeypatch, idle_after, proven):
+    """Roles may change while a link is cut; a link on which nothing ran from the start of the cut proves nothing."""
+    carry, asked = FakeProbe.carry, Counter()
+
+    async def until_idle(probe: FakeProbe, within_ns: int, way: Way = Way.BOTH) -> int | None:
+        asked[probe.link] += 1
+        if asked[probe.link] > idle_after:
+            raise IdleLinkError("nothing runs here any more")
+        return await carry(probe, within_ns, way)
+
+    monkeypatch.setattr(FakeProbe, "carry", until_idle)
+    (episode,) = asyncio.run(Run(FakeRuntime(), SPECS["partition"]).go())
+    assert episode.proven is proven
+    assert any("nothing runs here any more" in sentence for sentence in episode.evidence)
+
+
+def test_the_evidence_says_whom_clients_still_reach():
+    """Who is cut off together with whom is what a reader asks first, and clients are on a side, too."""
+    split = spec("partition", between=(("client", "primary"), ("replicas",)))
+    (episode,) = asyncio.run(Run(FakeRuntime(), split).go())
+    assert episode.proven
+    assert any(s.endswith("the islands: primary | replica-1 | replica-2; clients reach primary") for s in episode.evidence)
+    (episode,) = asyncio.run(Run(FakeRuntime(), SPECS["partition"]).go())
+    assert not any("clients" in sentence for sentence in episode.evidence)
 
 
 def test_silence_before_the_cut_proves_nothing_during_it():

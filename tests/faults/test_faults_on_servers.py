@@ -25,7 +25,7 @@ async def episodes_of(runtime: ProcessRuntime, specs: Sequence[FaultSpec]) -> tu
     """The episodes of one short run on a primary and two replicas, and what the primary has left of a key written before."""
     candidate = CANDIDATES.load("redis-replication")(CandidateSpec.model_validate({"kind": "redis-replication"}))
     faults = [FAULTS.load(s.kind)(s) for s in specs]
-    planned = schedule(specs, [f.targets(candidate.topology) for f in faults], 7, 20_000 * MS)
+    planned = schedule(faults, candidate.topology, 7, 20_000 * MS)
     await runtime.open(candidate.topology)
     refuse_impossible(faults, runtime)
     try:

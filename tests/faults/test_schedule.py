@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faults.schedule import REST_NS, PlannedEpisode, schedule
+from faults import schedule as schedule_faults
+from faults.pause import Pause
+from faults.schedule import REST_NS, PlannedEpisode
 from harness.errors import PlanError
 from harness.plan import FaultSpec
-from harness.topology import Link, Node
+from harness.topology import Link, Node, Topology
 from tests.faults.fake_cluster import FLEET, MS
 
 NODES = FLEET.nodes
@@ -32,6 +34,22 @@ def faults(draw: st.DrawFn) -> tuple[FaultSpec, tuple[Node, ...] | tuple[Link, .
     return FaultSpec.model_validate(
         {"kind": "pause", "every": f"{every}ms", "lasts": f"{lasts}ms", "jitter": f"{jitter}ms", **options}
     ), targets
+
+
+class Striking(Pause):
+    """A fault with given targets."""
+
+    def __init__(self, spec: FaultSpec, targets: tuple[Node, ...] | tuple[Link, ...]) -> None:
+        self.spec = spec
+        self._targets = targets
+
+    def targets(self, _: Topology) -> tuple[Node, ...] | tuple[Link, ...]:
+        return self._targets
+
+
+def schedule(specs, targets, seed: int, duration_ns: int) -> tuple[PlannedEpisode, ...]:
+    """The schedule of faults with these specs and targets."""
+    return schedule_faults(list(map(Striking, specs, targets)), FLEET, seed, duration_ns)
 
 
 plans = st.lists(faults(), min_size=1, max_size=3)

@@ -4,13 +4,16 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
 
 from harness.findings import FINDINGS
+from harness.history import Episode
 from harness.results import Outcome
 from reports import Report, render_html
+from reports.means import means_of
 from tests.reports.synthetic import report
 
 SECTIONS = ["verdict", "contract", "findings", "faults", "adequacy", "charts", "measures", "environment"]
@@ -120,6 +123,47 @@ def test_a_proxy_is_not_called_a_kernel(text: str, violated: Report) -> None:
     assert note not in render_html(elsewhere)
 
 
+def test_an_episode_is_told_by_the_means_of_its_own_links(violated: Report) -> None:
+    """Where only clients have proxies, a cut between nodes is the kernel's, and one between clients and nodes is the proxy's."""
+    first = replace(violated.history.episodes[0], means="kernel; proxy to clients")
+    to_clients = replace(first, targets=("client->primary",))
+    assert means_of(first) == "kernel"
+    assert means_of(to_clients) == "proxy"
+    assert means_of(replace(first, targets=(*first.targets, "client->primary"))) == "kernel, proxy"
+    assert means_of(replace(first, means="signal")) == "signal"
+
+    def note(*episodes: Episode) -> str:
+        run = replace(violated, history=replace(violated.history, episodes=episodes))
+        assert run.proxy_note in render_html(run).replace("&#39;", "'")
+        return run.proxy_note
+
+    assert note(first) == ""
+    assert note(first, to_clients).startswith("Some network faults of this run")
+    assert note(to_clients).startswith("Network faults of this run")
+
+
+def test_many_links_are_told_in_few_words_and_kept_in_full(violated: Report) -> None:
+    """An episode on ten links names some of them where it is mentioned; its row has all of them, and all of its evidence."""
+    links = tuple(f"replica-{number}->primary" for number in range(10))
+    crossed = ", ".join(f"{link} in {number}.4ms" for number, link in enumerate(links))
+    evidence = (f"before: a mark crossed {crossed}", f"unproven at its start: the delay did not bite: a mark crossed {crossed}")
+    long = replace(violated.history.episodes[2], targets=links, nodes=("replica-2",), proven_ns=None, evidence=evidence)
+    text = render_html(replace(violated, history=replace(violated.history, episodes=(long,))))
+    assert "partition of replica-0 → primary, replica-1 → primary and 8 more: applied" in text
+    assert text.count("replica-9 → primary") == 1 + len(evidence)
+    assert "<summary>7 more</summary>" in text
+    (gist,) = re.findall(r"<summary>(unproven at its start: the delay did not bite[^<]*)</summary>", text)
+    assert len(gist) <= 110
+    assert "<summary>before" not in text
+
+
+def test_the_plan_is_on_the_page_as_it_was_written(text: str, violated: Report) -> None:
+    """Options, contract and faults can be read word for word, folded, under the name of their file."""
+    environment = unescape(text[text.index('id="environment"') :])
+    plan = environment[environment.index('<details id="plan"><summary>') :]
+    assert plan.index("plan.toml") < plan.index("</summary>") < plan.index(violated.plan_text) < plan.index("</details>")
+
+
 def test_findings_that_break_no_promise_are_not_called_wrong(text: str) -> None:
     """A passing run may have findings; the page shows them and does not accuse."""
     assert "What went wrong" in text
@@ -132,6 +176,16 @@ def test_an_unproven_episode_is_called_so(text: str) -> None:
     """The fault table and its chart count the episode that was never proven."""
     assert "not proven" in text
     assert "3 of 4 episodes proved an effect" in text
+
+
+def test_the_page_tells_how_punctual_the_faults_were(violated: Report) -> None:
+    """Median and worst of what was planned; what was late is counted, and a crash has no time that it was meant for."""
+    first = replace(violated.history.episodes[0], intended_ns=1_000_000_000)
+    crash = replace(first, fault=-1, applied_ns=6_000_000_000)
+    episodes = (*(replace(first, applied_ns=first.intended_ns + late_ms * 1_000_000) for late_ms in (8, 12, 73)), crash)
+    text = render_html(replace(violated, history=replace(violated.history, episodes=episodes)))
+    assert "in place 12ms after their time (median), 73ms at most, 1 of 3 by more than 50ms" in text
+    assert "<small>73ms late</small>" in text
 
 
 @pytest.mark.parametrize("answer", ["pass", "violated", "inconclusive", "error"])

@@ -213,6 +213,16 @@ def test_no_width_makes_the_page_scroll_sideways(visit, violated: Path, width: i
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_narrow_screen_tells_of_a_fault_without_scrolling_sideways(visit, violated: Path) -> None:
+    """Each episode is a stack of named facts there, when everybody was fresh again among them."""
+    seen = visit(violated)
+    seen.page.set_viewport_size({"width": 400, "height": 900})
+    frame = seen.page.locator("#faults .wide").first
+    assert frame.evaluate("frame => frame.scrollWidth <= frame.clientWidth")
+    fact = frame.locator(".fresh").first
+    assert fact.evaluate("fact => getComputedStyle(fact, '::before').content") == '"fresh again: "'
+
+
 def test_labels_of_charts_and_diagrams_do_not_overlap(visit, violated: Path) -> None:
     """No two tick labels of one axis and no two texts of a diagram cover each other, on wide and on narrow screens."""
     seen = visit(violated)
@@ -238,17 +248,37 @@ def test_labels_of_charts_and_diagrams_do_not_overlap(visit, violated: Path) -> 
         assert clashes == []
 
 
-def test_print_shows_what_is_open_on_light_paper(visit, violated: Path) -> None:
-    """Paper shows what the reader has unfolded and nothing else, without the controls, also from a dark screen."""
-    seen = visit(violated, color_scheme="dark")
+@pytest.mark.parametrize("scripts", [True, False])
+def test_what_decides_stands_open_and_all_else_unfolds(visit, violated: Path, *, scripts: bool) -> None:
+    """A finding that breaks no promise shows its claim alone until it is opened, or an address leads to it."""
+    seen = visit(violated, java_script_enabled=scripts)
+    assert seen.page.locator("#finding-1 .operations").first.is_visible()
+    second = seen.page.locator("#finding-2 .operations").first
+    fold = seen.page.locator("details.fold > summary")
+    assert "replica-1 went from version 12 back to version 11" in fold.inner_text()
+    assert not second.is_visible()
+    fold.click()
+    assert second.is_visible()
+    fold.click()
+    assert not second.is_visible()
+    seen.page.locator("#finding-1").get_by_role("link", name="Next").click()
+    assert second.is_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_paper_is_light_and_unfolded(visit, violated: Path, *, scripts: bool) -> None:
+    """Paper has all that is folded but the ends of logs, without the controls, also from a dark screen."""
+    seen = visit(violated, color_scheme="dark", java_script_enabled=scripts)
+    folded = [seen.page.locator(part).first for part in ("#finding-1 details table", "#finding-2 .operations", "#plan pre")]
+    assert not any(part.is_visible() for part in folded)
     seen.page.emulate_media(media="print")
-    examples = seen.page.locator("#finding-1 details")
-    assert not examples.locator("table").first.is_visible()
-    examples.evaluate("part => { part.open = true; }")
-    assert examples.locator("table").first.is_visible()
+    assert all(part.is_visible() for part in folded)
+    assert not seen.page.locator(".log pre").first.is_visible()
     assert not seen.page.locator("nav").is_visible()
-    assert seen.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(252, 252, 250)"
+    assert seen.page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") == "rgb(252, 252, 250)"
     assert seen.page.pdf().startswith(b"%PDF")
+    seen.page.emulate_media(media="screen")
+    assert not any(part.is_visible() for part in folded)
 
 
 def test_hostile_text_does_not_run(visit, tmp_path: Path) -> None:

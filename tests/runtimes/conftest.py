@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -31,10 +31,12 @@ class Kit:
 
     @staticmethod
     @asynccontextmanager
-    async def opened(directory: Path, *, client_proxies: bool = False) -> AsyncIterator[ProcessRuntime]:
-        runtime = ProcessRuntime(directory, client_proxies=client_proxies)
+    async def opened(
+        directory: Path, *, client_proxies: bool = False, messages: bool = False, topology: Topology = PAIR
+    ) -> AsyncIterator[ProcessRuntime]:
+        runtime = ProcessRuntime(directory, client_proxies=client_proxies, messages=messages)
         try:
-            await runtime.open(PAIR)
+            await runtime.open(topology)
             yield runtime
         finally:
             await runtime.close()
@@ -60,6 +62,13 @@ class Kit:
             assert time.monotonic() < deadline, "it did not come about in time"
             await asyncio.sleep(0.005)
 
+    @staticmethod
+    async def until_async(seen: Callable[[], Awaitable[bool]], within_s: float = 15) -> None:
+        """As ``until``, for what has to be awaited to be seen."""
+        async with asyncio.timeout(within_s):
+            while not await seen():  # noqa: ASYNC110  # it can only be asked for
+                await asyncio.sleep(0.005)
+
     async def serving(self, endpoint: Endpoint) -> None:
         def answers() -> bool:
             try:
@@ -69,9 +78,9 @@ class Kit:
 
         await self.until(answers)
 
-    async def replicating(self, runtime: ProcessRuntime) -> None:
+    async def replicating(self, runtime: ProcessRuntime, *more: str) -> None:
         """Start both nodes; returns when the replica follows the primary through the proxy."""
-        await runtime.start(self.server(runtime, "primary", "--repl-diskless-sync-delay", "0"))
+        await runtime.start(self.server(runtime, "primary", "--repl-diskless-sync-delay", "0", *more))
         await self.serving(runtime.endpoint("primary"))
         host, port = runtime.via(self.link)
         await runtime.start(self.server(runtime, "replica-1", "--replicaof", host, str(port)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.runtimes import procfs
-from harness.runtimes.ledger import Ledger, sweep
+from harness.runtimes.ledger import Ledger, leftovers, sweep
 
 SLEEPER = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"]
 
@@ -43,10 +45,25 @@ def test_sweep_stops_what_a_dead_run_left(tmp_path):
     """Recorded processes of a harness that is gone are killed and named; the second sweep finds nothing."""
     with sleeping() as left:
         leave(tmp_path, owner=DEAD, cache=left.pid)
-        assert sweep(tmp_path) == [f"cache (process {left.pid})"]
+        assert sweep(tmp_path) == [f"stopped cache (process {left.pid})"]
         assert left.wait(10) == -9
         assert sweep(tmp_path) == []
         assert not (tmp_path / "processes.jsonl").exists()
+
+
+def test_sweep_removes_the_secrets_of_a_dead_run(tmp_path):
+    """A password that a killed run had put beside its node is gone after the sweep; other files stay."""
+    secret, other = tmp_path / "users.acl", tmp_path / "dump.rdb"
+    secret.touch()
+    other.touch()
+    Ledger(tmp_path).add_secret(secret)
+    assert sweep(tmp_path) == []
+    assert secret.exists()
+    own, *rest = (tmp_path / "processes.jsonl").read_text().splitlines()
+    (tmp_path / "processes.jsonl").write_text("\n".join([json.dumps({**json.loads(own), **DEAD}), *rest]) + "\n")
+    assert sweep(tmp_path) == ["removed users.acl"]
+    assert not secret.exists()
+    assert other.exists()
 
 
 def test_sweep_spares_a_living_run(tmp_path):
@@ -72,6 +89,27 @@ def test_sweep_never_takes_a_process_for_another(tmp_path, change):
         assert innocent.poll() is None
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_sweep_stops_what_a_dead_process_had_made(tmp_path, ours):
+    """A child in the group of a recorded process outlives it while it is stopped; one that works elsewhere is not ours."""
+    run = tmp_path / "run"
+    run.mkdir()
+    script = "sleep 60 & echo $!; wait"
+    where = run if ours else tmp_path
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True, cwd=where) as leader:
+        child = int(leader.stdout.readline())
+        leave(run, owner=DEAD, cache=leader.pid)
+        os.kill(child, signal.SIGSTOP)
+        leader.kill()
+    try:
+        assert leftovers(run) == ([f"cache (process {child})"] if ours else [])
+        assert sweep(run) == ([f"stopped cache (process {child})"] if ours else [])
+        assert bool(procfs.state(child)) is not ours
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
 def test_sweep_of_anything_else_does_nothing(tmp_path):
     """A directory without a record, or with garbage in its place, is no error."""
     assert sweep(tmp_path) == []
@@ -93,3 +131,15 @@ def test_identity_ends_with_its_process():
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert not who.alive
         assert procfs.state(process.pid) == ""
+
+
+def test_identity_of_another_namespace_is_not_taken_for_ours():
+    """A process id from a container says nothing here: whoever has that number on this machine is somebody else."""
+    program = "import os; from harness.runtimes import procfs; print(*procfs.identify(os.getpid()))"
+    command = ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", sys.executable, "-c", program]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    if told.returncode:
+        pytest.skip(f"no namespaces of process ids can be made here: {told.stderr.strip()}")
+    pid, started, boot = told.stdout.split()
+    assert boot != procfs.boot_id()
+    assert not procfs.Identity(int(pid), int(started), boot).alive

@@ -16,7 +16,7 @@ import pytest
 
 from harness.errors import HarnessError, PlanError, StartupError, StorageError, UnsupportedError
 from harness.runtimes import RUNTIMES, addresses, procfs
-from harness.runtimes.base import Capability, Cut, Endpoint, Runtime, Server
+from harness.runtimes.base import Capability, Cut, Endpoint, File, Runtime, Server
 from harness.runtimes.process import ProcessRuntime
 from harness.topology import Link
 
@@ -118,14 +118,14 @@ def test_paused_node_is_stopped_and_goes_on(tmp_path, kit):
             await runtime.start(kit.server(runtime, "primary"))
             await kit.serving(runtime.endpoint("primary"))
             await runtime.pause("primary")
-            assert runtime.state("primary") == "T"
+            assert await runtime.state("primary") == "T"
             with socket.create_connection(runtime.endpoint("primary")) as connection:
                 connection.sendall(b"PING\r\n")
                 connection.settimeout(0.1)
                 with pytest.raises(TimeoutError):
                     connection.recv(100)
                 await runtime.resume("primary")
-                assert runtime.state("primary") in set("RSD")
+                assert await runtime.state("primary") in set("RSD")
                 connection.settimeout(10)
                 assert connection.recv(100) == b"+PONG\r\n"
 
@@ -145,11 +145,28 @@ def test_restart_with_and_without_data(tmp_path, kit, keep_data):
             assert kit.ask(node, "SAVE") == "+OK"
             assert (tmp_path / "nodes" / "primary" / "dump.rdb").exists()
             await runtime.kill("primary")
-            assert (runtime.state("primary"), runtime.incarnation("primary")) == ("", 1)
+            assert (await runtime.state("primary"), runtime.incarnation("primary")) == ("", 1)
             await runtime.restart("primary", keep_data=keep_data)
             await kit.serving(node)
             assert runtime.incarnation("primary") == 2
             assert kit.ask(node, "GET", "k") == ("1" if keep_data else "$-1")
+
+    asyncio.run(scenario())
+
+
+def test_a_server_finds_its_files_and_variables_at_every_start(tmp_path, kit):
+    """Files stand in the working directory for nobody else to read, also after a restart that forgot all data."""
+    script = 'ls -l note | cut -c 1-10; cat note; echo " $SAID"; rm note; sleep 60'
+
+    async def scenario():
+        async with kit.opened(tmp_path) as runtime:
+            note = File("note", b"written", secret=True)
+            await runtime.start(Server("primary", "sh", ("-c", script), files=(note,), environment=(("SAID", "aloud"),)))
+            await kit.until(lambda: runtime.log_end("primary").count("written aloud") == 1)
+            await runtime.kill("primary")
+            await runtime.restart("primary", keep_data=False)
+            await kit.until(lambda: runtime.log_end("primary").count("written aloud") == 2)
+            assert runtime.log_end("primary").count("\n-rw-------\n") == 2
 
     asyncio.run(scenario())
 
@@ -198,11 +215,12 @@ def test_node_that_dies_by_itself_breaks_nothing(tmp_path, kit):
             await runtime.start(kit.server(runtime, "primary"))
             await kit.serving(runtime.endpoint("primary"))
             kit.ask(runtime.endpoint("primary"), "SHUTDOWN", "NOSAVE")
-            await kit.until(lambda: runtime.state("primary") == "")
+            while await runtime.state("primary"):  # noqa: ASYNC110 - there is nothing to be told by
+                await asyncio.sleep(0.005)
             await runtime.pause("primary")
             await runtime.resume("primary")
             await runtime.kill("primary")
-            assert runtime.state("primary") == ""
+            assert await runtime.state("primary") == ""
             assert "bye bye" in runtime.log_end("primary")
             await runtime.restart("primary", keep_data=True)
             await kit.serving(runtime.endpoint("primary"))
@@ -287,7 +305,7 @@ def test_close_stops_everything_even_what_is_paused(tmp_path, kit):
             assert time.monotonic() - begun < 5
             assert not any(procfs.state(pid) for pid in pids if pid != os.getpid())
             assert not (tmp_path / "processes.jsonl").exists()
-            assert runtime.state("primary") == ""
+            assert await runtime.state("primary") == ""
             assert runtime.log_end("primary")
             with pytest.raises(HarnessError, match="not open"):
                 await runtime.restart("primary", keep_data=True)
@@ -305,7 +323,7 @@ def test_close_kills_what_does_not_listen_to_reason(tmp_path, kit):
             await kit.until(lambda: "armed" in runtime.log_end("primary", 1))
             begun = time.monotonic()
             await runtime.close()
-            assert runtime.state("primary") == ""
+            assert await runtime.state("primary") == ""
             assert time.monotonic() - begun < 10
 
     asyncio.run(scenario())
@@ -366,12 +384,15 @@ def test_everything_is_refused_on_another_system(tmp_path, kit, monkeypatch):
     assert "Darwin" in ProcessRuntime.describe()["nodes"]
 
 
-def test_linux_can_do_everything_with_proxies_on_all_links(tmp_path, kit):
-    """With client proxies there is nothing that the runtime refuses."""
+def test_linux_can_do_everything_that_processes_and_proxies_can_with_proxies_on_all_links(tmp_path, kit):
+    """With client proxies nothing is refused but what takes packets or machines, and that names the runtime that has them."""
 
     async def scenario():
         async with kit.opened(tmp_path, client_proxies=True) as runtime:
-            assert [runtime.refusal(capability) for capability in Capability] == [None] * len(Capability)
+            refusals = {capability: runtime.refusal(capability) for capability in Capability}
+            able = {"cut", "cut-clients", "delay", "throttle", "reset", "messages", "client-messages", "kill", "pause"}
+            assert {capability for capability, why in refusals.items() if why is None} == able
+            assert all('runtime = "docker"' in why for why in refusals.values() if why)
 
     asyncio.run(scenario())
 

@@ -19,6 +19,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.runtimes import addresses, procfs
 from harness.runtimes.base import Endpoint, Way
+from harness.runtimes.messages import Action, MessageRule
 from harness.runtimes.proxies import Proxies, Route, Traffic
 from harness.runtimes.shaping import HELD_MAX
 from harness.topology import Link
@@ -99,11 +100,11 @@ class Rig:
 @pytest.fixture
 def rig(tmp_path):
     @asynccontextmanager
-    async def build() -> AsyncIterator[Rig]:
+    async def build(protocol: str = "") -> AsyncIterator[Rig]:
         block = addresses.Block(3)
         listen, target, source = block.endpoints
         proxies = await Proxies.start(tmp_path, tmp_path / "proxy.log")
-        rig = Rig(proxies, Route(LINK, listen, target, source.host))
+        rig = Rig(proxies, Route(LINK, listen, target, source.host, protocol))
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             peer = Peer(reader, writer)
@@ -569,5 +570,100 @@ def test_listener_taken_is_an_error(tmp_path):
         await proxies.child.stop(5)
         server.close()
         block.close()
+
+    play(scenario())
+
+
+def put(key: str, size: int) -> bytes:
+    return b"set %b 0 0 %d\r\n%b\r\n" % (key.encode(), size, b"v" * size)
+
+
+def test_followed_bytes_pass_unchanged_while_rules_come_and_go(rig):
+    """Messages of all sizes, in odd chunks, both ways at once; the rules match none of them."""
+    requests = b"".join(put("k", random.Random(n).choice((0, 9, 5_000, 1_500_000))) + b"get k\r\n" for n in range(12))
+    answers = b"".join(b"STORED\r\nVALUE k 0 4\r\nEND\r\r\nEND\r\n" for _ in range(9_000))
+
+    async def push(peer: Peer, content: bytes) -> None:
+        sizes, at = random.Random(len(content)), 0
+        while at < len(content):
+            size = sizes.randint(1, 30_000)
+            await peer.send(content[at : at + size])
+            at += size
+            await asyncio.sleep(0)
+
+    async def scenario():
+        async with rig("memcached") as link:
+            near, far = await link.pair()
+            moving = asyncio.gather(
+                push(near, requests), push(far, answers), far.receive(len(requests)), near.receive(len(answers))
+            )
+            while not moving.done():
+                await link.proxies.meddle([LINK], MessageRule(Action.DROP, "touch"), Way.BOTH)
+                await asyncio.sleep(0.002)
+                await link.proxies.mend([LINK])
+            _, _, at_far, at_near = await moving
+            assert (at_far, at_near) == (requests, answers)
+            assert (await link.traffic()).lost == 0
+
+    play(scenario())
+
+
+def test_end_of_a_connection_waits_behind_a_held_message(rig):
+    """Who sends and goes away is heard of after the mend, in that order; what did not match went on before."""
+
+    async def scenario():
+        async with rig("memcached") as link:
+            await link.proxies.meddle([LINK], MessageRule(Action.HOLD, "set"), Way.FORWARD)
+            near, far = await link.pair()
+            await near.send(put("k", 3) + b"get k\r\n" + b"half")
+            assert await far.receive(7) == b"get k\r\n"
+            near.writer.close()
+            assert await far.hears_nothing()
+            traffic = await link.traffic()
+            assert (traffic.matched, traffic.meddled, traffic.held_forward) == (1, 1, len(put("k", 3)))
+            await link.proxies.mend([LINK])
+            assert await far.receive(len(put("k", 3))) == put("k", 3)
+            assert await far.receive(4) == b"half"
+            assert await far.ended()
+
+    play(scenario())
+
+
+def test_held_messages_stop_the_reading(rig):
+    """What is held does not grow without bound: the rest stays with the sender, and all of it arrives after the mend."""
+    each, count = put("k", 100_000), 200
+
+    async def scenario():
+        async with rig("memcached") as link:
+            await link.proxies.meddle([LINK], MessageRule(Action.HOLD, "set"), Way.FORWARD)
+            near, far = await link.pair()
+            sending = asyncio.create_task(near.send(each * count))
+            await link.until(lambda traffic: traffic.held_forward > HELD_MAX)
+            assert await far.hears_nothing()
+            assert (await link.traffic()).held_forward < HELD_MAX + (1 << 20)
+            assert not sending.done()
+            await link.proxies.mend([LINK])
+            assert await far.receive(len(each) * count) == each * count
+            await sending
+
+    play(scenario())
+
+
+def test_bytes_of_another_protocol_pass_and_are_counted(rig):
+    """A rule for all messages strikes none of them; the count outlasts the connection."""
+
+    async def scenario():
+        async with rig("resp") as link:
+            await link.proxies.meddle([LINK], MessageRule(Action.DROP), Way.BOTH)
+            near, far = await link.pair()
+            await near.send(b"\x16\x03\x01hello")
+            await far.send(b"\x16\x03\x03hello you")
+            assert await far.receive(8) == b"\x16\x03\x01hello"
+            assert await near.receive(12) == b"\x16\x03\x03hello you"
+            near.writer.close()
+            far.writer.close()
+            await link.until_forgotten()
+            traffic = await link.traffic()
+            assert (traffic.matched, traffic.meddled, traffic.lost) == (0, 0, 20)
 
     play(scenario())

@@ -72,6 +72,7 @@ def some_history(rows: int = 100) -> History:
         end_ns=10**9,
         settled_ns=None,
         complete=False,
+        routed=True,
     )
 
 
@@ -80,7 +81,19 @@ def assert_same(left: History, right: History) -> None:
         np.testing.assert_array_equal(left.columns[name], right.columns[name])
         assert left.columns[name].dtype == right.columns[name].dtype == COLUMNS[name]
     np.testing.assert_array_equal(left.ordered, right.ordered)
-    for name in ("keys", "nodes", "workloads", "errors", "episodes", "epochs", "stalls", "end_ns", "settled_ns", "complete"):
+    for name in (
+        "keys",
+        "nodes",
+        "workloads",
+        "errors",
+        "episodes",
+        "epochs",
+        "stalls",
+        "end_ns",
+        "settled_ns",
+        "complete",
+        "routed",
+    ):
         assert getattr(left, name) == getattr(right, name), name
 
 

@@ -1,0 +1,124 @@
+"""The server that clients of an application node see, driven by the driver's own codec."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+
+import pytest
+
+from harness.candidates.apps.connections import UnreachableError
+from harness.candidates.apps.server import Probe, RefusedError, UnknownError, describe, serve
+from harness.candidates.apps.wire import BadReplyError, encode_command, read_reply
+from harness.clients.resp import Resp
+from harness.history import Function, Seen, Status
+
+
+class Odd:
+    """An application that does what the key says."""
+
+    probes: Mapping[str, Probe] = {}
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self.opened = 0
+
+    async def open(self) -> None:
+        self.opened += 1
+        if self.opened < 3:
+            raise ConnectionRefusedError
+
+    async def read(self, key: bytes) -> bytes | None:
+        _do(key)
+        return self.values.get(key)
+
+    async def write(self, key: bytes, value: bytes) -> None:
+        _do(key)
+        self.values[key] = value
+
+    async def delete(self, key: bytes) -> int:
+        return int(self.values.pop(key, None) is not None)
+
+    async def command(self, words: list[bytes]) -> None:
+        raise RefusedError(f"unknown command {words[:1]}")
+
+
+def _do(key: bytes) -> None:
+    errors = {b"refused": RefusedError("database: time-out"), b"unknown": UnknownError("a\r\nb"), b"bug": KeyError("k")}
+    if key in errors:
+        raise errors[key]
+
+
+async def answers(*asked: tuple[Function, bytes, bytes]) -> list[object]:
+    """What the codec makes of the answers to one conversation."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    serving = asyncio.create_task(serve(Odd(), "127.0.0.1", port))
+    try:
+        replies = []
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                    break
+                except ConnectionRefusedError:
+                    await asyncio.sleep(0.005)
+            while True:
+                writer.write(encode_command(b"PING"))
+                try:
+                    assert await read_reply(reader) == "PONG"
+                    break
+                except BadReplyError as error:
+                    assert str(error).startswith("LOADING")  # noqa: PT017 - there may be none
+                    await asyncio.sleep(0.01)
+            codec = Resp()
+            for function, key, value in asked:
+                writer.write(codec.request(function, key, value))
+                reply = None
+                while reply is None:
+                    reply = codec.feed(await reader.read(1 << 16), function)
+                replies.append(reply)
+        writer.close()
+        return replies
+    finally:
+        serving.cancel()
+
+
+def test_the_codec_understands_every_answer():
+    """Values, misses, deletes; a refusal is fail, and all other errors are info, whatever went wrong inside."""
+    got = asyncio.run(
+        answers(
+            (Function.WRITE, b"k", b"k|1|7"),
+            (Function.READ, b"k", b""),
+            (Function.DELETE, b"k", b""),
+            (Function.READ, b"k", b""),
+            (Function.WRITE, b"refused", b"v"),
+            (Function.WRITE, b"unknown", b"v"),
+            (Function.READ, b"bug", b""),
+        )
+    )
+    assert [reply.status for reply in got] == [*[Status.OK] * 4, Status.FAIL, Status.INFO, Status.INFO]
+    assert (got[1].seen, got[1].value, got[3].seen) == (Seen.HIT, b"k|1|7", Seen.MISS)
+    assert [reply.error for reply in got[4:]] == ["TRYAGAIN database: time-out", "ERR a b", "ERR KeyError"]
+
+
+def test_errors_have_names_that_do_not_vary():
+    """A time-out is one, however it came; no connection is told apart, because then nothing was sent."""
+    assert describe(TimeoutError("1.2.3.4")) == "time-out"
+    assert describe(UnreachableError("no connection: x")) == "no connection"
+    assert describe(ConnectionResetError(104, "x")) == "ConnectionResetError"
+
+
+@pytest.mark.parametrize("reply", [b"", b"?x\r\n", b"-ERR no\r\n", b"$5\r\nab", b":x\r\n", b"*1\r\n:1"])
+def test_replies_that_are_none_are_errors(reply):
+    """Garbage from a server, or half a reply, is an ``OSError``."""
+
+    async def scenario() -> None:
+        reader = asyncio.StreamReader()
+        reader.feed_data(reply)
+        reader.feed_eof()
+        with pytest.raises(OSError):  # noqa: PT011 - any of them
+            await read_reply(reader)
+
+    asyncio.run(scenario())
