@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint unit bench clean
+.PHONY: demo test lint unit images bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/anachron run
@@ -19,9 +19,13 @@ lint: $(VENV)/.installed-test
 unit: $(VENV)/.installed-test
 	$(BIN)/pytest
 
+images: $(VENV)/.installed
+	$(BIN)/anachron images build
+
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m tests.benchmarks.bench_checkers
 	$(BIN)/python -m tests.benchmarks.bench_driver
+	$(BIN)/python -m tests.benchmarks.bench_docker
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
