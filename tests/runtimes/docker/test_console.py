@@ -168,6 +168,8 @@ def test_pause_stops_every_thread(container: Container) -> None:
         async with attached(container) as console:
             await console.call(_REDIS)
             threads = "for t in /proc/$server/task/*/stat; do read -r s <$t; s=${s##*) }; printf %s ${s%% *}; done"
+            several = "for _ in $(seq 200); do set -- /proc/$server/task/*; [ $# -gt 1 ] && break; sleep 0.05; done"
+            await console.call(several)  # Redis starts its background threads a while after its first
             await console.call("server_pause")
             states = (await console.call(threads)).output
             assert len(states) > 1
