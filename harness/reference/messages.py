@@ -1,0 +1,105 @@
+"""What nodes, origin, bus and shared store say to each other.
+
+A *value* is what clients write and read: it names its key, its version and the operation that wrote it, and no strategy looks
+inside. A *record* is a value with its *stamp*: the source of truth counts the commits of each key, and that count is all that a
+strategy may order records by.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+ORIGIN = "origin"
+BUS = "bus"
+STORE = "store"
+
+
+class Value(NamedTuple):
+    """What a client wrote; ``gone`` where it deleted."""
+
+    key: str
+    version: int
+    op: int
+    gone: bool = False
+
+
+class Record(NamedTuple):
+    """A value as the source of truth has it; ``value`` is None where it has none yet, with stamp 0."""
+
+    value: Value | None
+    stamp: int
+
+
+class Fetch(NamedTuple):
+    """To the origin: the record of ``key``. From its replica if ``replica``, which lags."""
+
+    key: str
+    replica: bool = False
+
+
+class FetchNewer(NamedTuple):
+    """To the origin: the record of ``key`` if it is newer than ``stamp``; None if it is not."""
+
+    key: str
+    stamp: int
+
+
+class Commit(NamedTuple):
+    """To the origin: make ``value`` the newest; the reply is its stamp."""
+
+    value: Value
+
+
+class CommitAll(NamedTuple):
+    """To the origin: make all ``values`` the newest in one transaction; the reply is the tuple of their stamps."""
+
+    values: tuple[Value, ...]
+
+
+class Stamp(NamedTuple):
+    """To the origin: the stamp of the newest record of ``key``."""
+
+    key: str
+
+
+class Publish(NamedTuple):
+    """To the bus: let every subscriber hear ``event``."""
+
+    event: Any
+
+
+class Delivery(NamedTuple):
+    """From the bus: its ``number``-th event."""
+
+    number: int
+    event: Any
+
+
+class Count(NamedTuple):
+    """To the bus: how many events have been published so far."""
+
+
+class Beat(NamedTuple):
+    """From the bus: so many events have been published so far, and I am alive."""
+
+    published: int
+
+
+class Redeliver(NamedTuple):
+    """To the bus: the events from ``number`` on, in order."""
+
+    number: int
+
+
+class Invalidate(NamedTuple):
+    """Event: ``key`` has changed; ``stamp`` is the change's."""
+
+    key: str
+    stamp: int
+
+
+class Update(NamedTuple):
+    """Event: ``key`` has changed to ``record``."""
+
+    key: str
+    record: Record

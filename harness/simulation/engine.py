@@ -1,0 +1,84 @@
+"""Virtual time: a heap of things that will happen, each at its time, equals in the order in which they were planned."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+Act = Callable[[Any], None]
+
+
+class Engine:
+    """A clock that jumps from one event to the next.
+
+    Attributes:
+        now_ns: the virtual time.
+        events: how many have happened.
+    """
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+        self.events = 0
+        self._heap: list[tuple[int, int, Act, Any]] = []
+        self._planned = 0
+
+    def at(self, time_ns: int, act: Act, argument: Any = None) -> None:
+        """Let ``act(argument)`` happen at ``time_ns``, or now if that is past."""
+        self._planned += 1
+        heappush(self._heap, (time_ns, self._planned, act, argument))
+
+    def run(self, until_ns: int) -> None:
+        """Let everything happen that is due by ``until_ns``, which is then the time."""
+        heap = self._heap
+        while heap and heap[0][0] <= until_ns:
+            time_ns, _, act, argument = heappop(heap)
+            if time_ns > self.now_ns:
+                self.now_ns = time_ns
+            self.events += 1
+            act(argument)
+        self.now_ns = until_ns
+
+    def run_while(self, condition: Callable[[], bool], until_ns: int) -> None:
+        """Let things happen one by one while ``condition`` holds and something is due by ``until_ns``."""
+        heap = self._heap
+        while condition() and heap and heap[0][0] <= until_ns:
+            self.run_one()
+
+    def run_one(self) -> None:
+        """Let the next thing happen."""
+        time_ns, _, act, argument = heappop(self._heap)
+        self.now_ns = max(self.now_ns, time_ns)
+        self.events += 1
+        act(argument)
+
+
+class Deadlines:
+    """Many waits of one length, nearly all of which end before their time: one event on the heap for all of them.
+
+    Args:
+        engine: whose time it is.
+        after_ns: how long each waits.
+        expire: told of every wait that was not over in time.
+    """
+
+    def __init__(self, engine: Engine, after_ns: int, expire: Callable[[Any], None]) -> None:
+        self._engine = engine
+        self._after_ns = after_ns
+        self._expire = expire
+        self._waits: deque[tuple[int, Any]] = deque()
+
+    def begin(self, wait: Any) -> None:
+        """Let ``wait`` expire after the common time. Whether it is over by then is for ``expire`` to know."""
+        deadline_ns = self._engine.now_ns + self._after_ns
+        if not self._waits:
+            self._engine.at(deadline_ns, self._look)
+        self._waits.append((deadline_ns, wait))
+
+    def _look(self, _: Any) -> None:
+        now_ns, waits = self._engine.now_ns, self._waits
+        while waits and waits[0][0] <= now_ns:
+            self._expire(waits.popleft()[1])
+        if waits:
+            self._engine.at(waits[0][0], self._look)

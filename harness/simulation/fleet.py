@@ -1,0 +1,153 @@
+"""A reference fleet on a virtual network: its machines, its clients, and in the end its history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+from harness.history import Episode, History, Status
+from harness.operations import Keyspace
+from harness.reference.design import Design
+from harness.reference.messages import BUS, ORIGIN, STORE
+from harness.reference.node import Actor
+from harness.reference.origin import Origin
+from harness.reference.settings import Settings
+from harness.simulation.clients import CLIENT, Client, Clients
+from harness.simulation.engine import Engine
+from harness.simulation.gates import Gates
+from harness.simulation.machine import Machine
+from harness.simulation.network import Network, Pace
+from harness.simulation.rows import Rows
+from harness.store.audits import decide_unanswered
+from harness.store.epochs import assign_epochs
+from harness.store.logs import Audit, Sample
+from harness.topology import Link, Node, Topology
+
+PACE = Pace(least_ns=100_000, spread_ns=400_000)
+"""How long a message takes within a data centre, give or take a busy switch."""
+
+
+def node_names(count: int) -> tuple[str, ...]:
+    """The cache nodes of a fleet of ``count``."""
+    return tuple(f"node-{number}" for number in range(1, count + 1))
+
+
+def topology_of(design: Design, count: int) -> Topology:
+    """Cache nodes that clients ask, and what the nodes share: origin, bus, store; everybody may talk to everybody."""
+    names = node_names(count)
+    shared = [place for place, there in ((ORIGIN, True), (BUS, design.bus), (STORE, design.store)) if there]
+    nodes = [Node(index, name, "node") for index, name in enumerate(names)]
+    nodes += [Node(count + index, place, place) for index, place in enumerate(shared)]
+    links = [Link(CLIENT, name) for name in names]
+    links += [Link(name, place) for name in names for place in shared]
+    links += [Link(ORIGIN, place) for place in shared if place != ORIGIN]
+    links += [Link(one, other) for at, one in enumerate(names) for other in names[at + 1 :]] if design.talks else []
+    every = tuple(range(count))
+    return Topology(tuple(nodes), tuple(links), writable=every, readable=every)
+
+
+class Fleet:
+    """A design brought to life with so many cache nodes.
+
+    Args:
+        design: what runs where.
+        count: how many cache nodes.
+        settings: the times of its strategies.
+        seed: of everything random; the same seed gives the same history, to the byte.
+        timeout_ns: how long a client waits.
+
+    Attributes:
+        engine, network, gates: the virtual world.
+        machines: all places by name; the cache nodes come first.
+        rows: what clients have seen.
+        clients: who drives it.
+    """
+
+    def __init__(self, design: Design, count: int, settings: Settings, seed: int, timeout_ns: int) -> None:
+        self.design = design
+        self.engine = Engine()
+        self.network = Network(self.engine, Random(f"{seed}/network"), PACE)
+        self.gates = Gates()
+        self.rows = Rows()
+        self.names = node_names(count)
+        roles: dict[str, type[Actor] | None] = dict.fromkeys(self.names, design.node)
+        roles |= {ORIGIN: design.origin, BUS: design.bus, STORE: design.store}
+        self.machines: dict[str, Machine] = {
+            name: Machine(
+                name,
+                actor,
+                engine=self.engine,
+                network=self.network,
+                gates=self.gates,
+                peers=self.names,
+                settings=settings,
+                seed=str(seed),
+            )
+            for name, actor in roles.items()
+            if actor is not None
+        }
+        for machine in self.machines.values():
+            machine.machines = self.machines
+        self.nodes = [self.machines[name] for name in self.names]
+        self.clients = Clients(self.engine, self.network, self.nodes, self.rows, timeout_ns)
+        self._lives: list[Sample] = []
+        self._began_ns = dict.fromkeys(self.machines, 0)
+        for machine in self.machines.values():
+            machine.start()
+
+    @property
+    def origin(self) -> Origin:
+        """The source of truth."""
+        actor = self.machines[ORIGIN].actor
+        assert isinstance(actor, Origin)  # noqa: S101 - a design has no other
+        return actor
+
+    @property
+    def keyspace(self) -> Keyspace:
+        """Where workloads add their keys."""
+        return self.rows
+
+    def kill(self, name: str) -> None:
+        """The process of a place dies; its epoch is over."""
+        self._live_until(name, self.engine.now_ns)
+        self.machines[name].kill()
+
+    def restart(self, name: str, *, keep_data: bool) -> None:
+        """It begins again: a new epoch."""
+        self._began_ns[name] = self.engine.now_ns
+        self.machines[name].restart(keep_data=keep_data)
+
+    def finals(self) -> dict[int, int]:
+        """What the source has of each key, and what was acknowledged: the version that every node must come to."""
+        newest = dict(self.clients.acknowledged)
+        for _, value in self.origin.audit:
+            key = self.rows.index[value.key]
+            newest[key] = max(value.version, newest.get(key, 0))
+        return newest
+
+    def history(
+        self,
+        clients: Sequence[Client],
+        workloads: Sequence[str],
+        episodes: Sequence[Episode] = (),
+        settled_ns: int | None = None,
+    ) -> History:
+        """All that happened until now; what is in flight has no answer."""
+        end_ns = self.engine.now_ns
+        self.clients.abandon(clients)
+        for name, machine in self.machines.items():
+            if machine.up:
+                self._live_until(name, end_ns)
+        history = self.rows.history(nodes=self.names, workloads=workloads, end_ns=end_ns, settled_ns=settled_ns)
+        history = assign_epochs(history, self._lives)
+        times = {value.op: at_ns for at_ns, value in self.origin.audit}
+        history = decide_unanswered(history, [Audit(end_ns, True, tuple(times))])
+        open_ = set(history.op[history.status == Status.INFO].tolist())
+        return replace(history, committed={op: times[op] for op in sorted(open_ & times.keys())}, episodes=tuple(episodes))
+
+    def _live_until(self, name: str, end_ns: int) -> None:
+        life = self.machines[name].life
+        begin_ns = self._began_ns[name]
+        if name in self.names:
+            self._lives += [Sample(name, at, at, f"life {life}") for at in (begin_ns, end_ns)]

@@ -1,0 +1,62 @@
+"""What the virtual clients saw, row by row, until it becomes the columns of a history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.history import COLUMNS, History
+
+_NAMES = (
+    "op", "group", "workload", "session", "process", "node", "function", "key", "due_ns", "call_ns", "sent_version",
+    "return_ns", "status", "seen", "seen_key", "seen_version", "seen_op", "error",
+)  # fmt: skip
+
+
+class Rows:
+    """Operations by their end, and the words behind their indices.
+
+    Attributes:
+        keys: names by index.
+        ordered: whether each key's versions are the order of its writes.
+        index: key index by name.
+        ended: a tuple for each operation that is over, in the order of ``_NAMES``.
+    """
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.ordered: list[bool] = []
+        self.index: dict[str, int] = {}
+        self.ended: list[tuple[int, ...]] = []
+        self._errors: dict[str, int] = {}
+
+    def add(self, name: str, *, ordered: bool = True) -> int:
+        """A new key; see ``harness.operations.Keyspace``."""
+        index = self.index[name] = len(self.keys)
+        self.keys.append(name)
+        self.ordered.append(ordered)
+        return index
+
+    def error(self, text: str) -> int:
+        """The index of an error."""
+        return self._errors.setdefault(text, len(self._errors))
+
+    def history(self, *, nodes: Sequence[str], workloads: Sequence[str], end_ns: int, settled_ns: int | None) -> History:
+        """All of it as columns; epochs, episodes and the audit are still to be added."""
+        table = zip(*self.ended, strict=True) if self.ended else [()] * len(_NAMES)
+        columns = {name: np.array(values, dtype=COLUMNS[name]) for name, values in zip(_NAMES, table, strict=True)}
+        order = np.lexsort((columns["op"], columns["call_ns"]))
+        columns = {name: column[order] for name, column in columns.items()}
+        for name, value in (("server", -1), ("epoch", 0)):
+            columns[name] = np.full(len(order), value, dtype=COLUMNS[name])
+        return History(
+            columns=columns,
+            keys=tuple(self.keys),
+            nodes=tuple(nodes),
+            ordered=np.array(self.ordered, dtype=np.bool_),
+            workloads=tuple(workloads),
+            errors=tuple(self._errors),
+            end_ns=end_ns,
+            settled_ns=settled_ns,
+        )
