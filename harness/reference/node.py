@@ -34,6 +34,9 @@ class Place(Protocol):
     def send(self, to: str, message: Any) -> None:
         """Say ``message`` to another place, which hears it or not."""
 
+    def become(self, role: str) -> None:
+        """From now on the place answers as someone else, say as the primary: a new epoch, in which it may go back."""
+
     def spawn(self, flow: Flow[None]) -> None:
         """Begin ``flow`` and go on; what it raises of ``Unreachable`` and ``Refused`` is nobody's business."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -91,8 +91,6 @@ class Fleet:
             machine.machines = self.machines
         self.nodes = [self.machines[name] for name in self.names]
         self.clients = Clients(self.engine, self.network, self.nodes, self.rows, timeout_ns)
-        self._lives: list[Sample] = []
-        self._began_ns = dict.fromkeys(self.machines, 0)
         for machine in self.machines.values():
             machine.start()
 
@@ -107,16 +105,6 @@ class Fleet:
     def keyspace(self) -> Keyspace:
         """Where workloads add their keys."""
         return self.rows
-
-    def kill(self, name: str) -> None:
-        """The process of a place dies; its epoch is over."""
-        self._live_until(name, self.engine.now_ns)
-        self.machines[name].kill()
-
-    def restart(self, name: str, *, keep_data: bool) -> None:
-        """It begins again: a new epoch."""
-        self._began_ns[name] = self.engine.now_ns
-        self.machines[name].restart(keep_data=keep_data)
 
     def finals(self) -> dict[int, int]:
         """What the source has of each key, and what was acknowledged: the version that every node must come to."""
@@ -136,18 +124,16 @@ class Fleet:
         """All that happened until now; what is in flight has no answer."""
         end_ns = self.engine.now_ns
         self.clients.abandon(clients)
-        for name, machine in self.machines.items():
-            if machine.up:
-                self._live_until(name, end_ns)
         history = self.rows.history(nodes=self.names, workloads=workloads, end_ns=end_ns, settled_ns=settled_ns)
-        history = assign_epochs(history, self._lives)
+        history = assign_epochs(history, self._identities(end_ns))
         times = {value.op: at_ns for at_ns, value in self.origin.audit}
         history = decide_unanswered(history, [Audit(end_ns, True, tuple(times))])
         open_ = set(history.op[history.status == Status.INFO].tolist())
         return replace(history, committed={op: times[op] for op in sorted(open_ & times.keys())}, episodes=tuple(episodes))
 
-    def _live_until(self, name: str, end_ns: int) -> None:
-        life = self.machines[name].life
-        begin_ns = self._began_ns[name]
-        if name in self.names:
-            self._lives += [Sample(name, at, at, f"life {life}") for at in (begin_ns, end_ns)]
+    def _identities(self, end_ns: int) -> Iterator[Sample]:
+        """Who each node was, from when to when."""
+        for machine in self.nodes:
+            for begin_ns, until_ns, identity in machine.epochs:
+                yield Sample(machine.name, begin_ns, begin_ns, identity)
+                yield Sample(machine.name, *[end_ns if until_ns is None else until_ns] * 2, identity)

@@ -76,9 +76,9 @@ class _Stage:
                     case "resume":
                         fleet.machines[place].resume()
                     case "kill":
-                        fleet.kill(place)
+                        fleet.machines[place].kill()
                     case _:
-                        fleet.restart(place, keep_data=keep_data)
+                        fleet.machines[place].restart(keep_data=keep_data)
             case Jump(_, place, ns):
                 self._check(step, place)
                 fleet.machines[place].bend_clock(wall_ns=ns)

@@ -59,6 +59,7 @@ class Machine:
         actor: who runs here.
         life: how often the process has been started.
         up: whether it runs, paused or not.
+        epochs: who it has been as a source of answers, and since when; the last entry holds until now, or until it died.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class Machine:
         self._rate = 1.0
         self._monotonic_base = (0, 0)
         self._wall_offset_ns = 0
+        self.epochs: list[list[Any]] = []
+        self._begin_epoch("")
         self.actor: Actor = make(self)
 
     def start(self) -> None:
@@ -118,10 +121,16 @@ class Machine:
         """Begin ``flow``; ``finished`` is told how it ends."""
         self._step(Task(self, flow, finished), None)
 
+    def become(self, role: str) -> None:
+        """From now on the place answers as someone else: a new primary, a replica of another one."""
+        self._end_epoch()
+        self._begin_epoch(role)
+
     # What happens to a machine.
 
     def kill(self) -> None:
-        """The process dies with all its flows."""
+        """The process dies with all its flows; so its epoch is over."""
+        self._end_epoch()
         self.up = False
         self.life += 1
         self._backlog.clear()
@@ -129,8 +138,9 @@ class Machine:
 
     def restart(self, *, keep_data: bool) -> None:
         """The process begins again: with what it had on its disk, or without."""
-        self.actor = self.actor.survivor() if keep_data else self._make(self)
         self.up = True
+        self._begin_epoch("")
+        self.actor = self.actor.survivor() if keep_data else self._make(self)
         self.actor.start()
 
     def pause(self) -> None:
@@ -184,6 +194,13 @@ class Machine:
             return
         if self._here(self.answered, envelope):
             _settle(waiting, reply, error)
+
+    def _begin_epoch(self, role: str) -> None:
+        self.epochs.append([self._engine.now_ns, None, f"life {self.life} {role}".strip()])
+
+    def _end_epoch(self) -> None:
+        if self.epochs[-1][1] is None:
+            self.epochs[-1][1] = self._engine.now_ns
 
     def _here(self, act: Act, argument: Any) -> bool:
         if self._paused:

@@ -146,11 +146,11 @@ class Strikes:
 
     def _kill(self, nodes: Sequence[Node], *, keep_data: bool) -> Callable[[], tuple[str, ...]]:
         for node in nodes:
-            self._fleet.kill(node.name)
+            self._fleet.machines[node.name].kill()
 
         def heal() -> tuple[str, ...]:
             for node in nodes:
-                self._fleet.restart(node.name, keep_data=keep_data)
+                self._fleet.machines[node.name].restart(keep_data=keep_data)
             return tuple(f"{node.name} was dead, and began its life {self._fleet.machines[node.name].life}" for node in nodes)
 
         return heal
