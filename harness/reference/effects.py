@@ -1,7 +1,7 @@
 """What a node's flow can wait for. A flow is a generator: it yields an effect and is sent the result.
 
-So the code of a strategy reads from top to bottom like a thread, and yet does no I/O, reads no clock and never blocks: whoever runs
-it decides what an effect means. The simulation gives it virtual time and a virtual network, a server gives it sockets.
+So the code of a strategy reads from top to bottom like a thread, and yet does no I/O, reads no clock and never blocks: whoever
+runs it decides what an effect means. The simulation gives it virtual time and a virtual network, a server gives it sockets.
 
     record = yield Call(ORIGIN, Fetch(key))        a request and its reply
     replies = yield Calls(tuple(...))              several at once; None for those without a reply

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from types import ModuleType
 
 from harness.errors import PlanError, suggestion
 from harness.reference import bugs, strategies
@@ -16,14 +17,15 @@ from harness.reference.design import Design
 @cache
 def designs() -> Mapping[str, Design]:
     """Every correct design by its name."""
-    return {design.name: design for design in _members(strategies.__name__, strategies.__path__, "DESIGN")}
+    found = (member for member in _members(strategies, "DESIGN") if isinstance(member, Design))
+    return {design.name: design for design in found}
 
 
 @cache
 def all_bugs() -> Mapping[str, Bug]:
     """Every bug by its name, in the order of the catalogue."""
-    found = sorted(_members(bugs.__name__, bugs.__path__, "BUG"), key=lambda bug: (bug.number, bug.name))
-    return {bug.name: bug for bug in found}
+    found = [member for member in _members(bugs, "BUG") if isinstance(member, Bug)]
+    return {bug.name: bug for bug in sorted(found, key=lambda bug: (bug.number, bug.name))}
 
 
 def named_design(name: str) -> tuple[Design, Design]:
@@ -42,8 +44,9 @@ def named_design(name: str) -> tuple[Design, Design]:
     return there[switch].broken, there[switch].correct
 
 
-def _members(package: str, path: Iterator[str] | list[str], name: str) -> Iterator[Design | Bug]:
-    for module in iter_modules(path):
-        found = getattr(import_module(f"{package}.{module.name}"), name, None)
+def _members(package: ModuleType, name: str) -> Iterator[object]:
+    """What the modules of ``package`` call ``name``."""
+    for module in iter_modules(package.__path__):
+        found = getattr(import_module(f"{package.__name__}.{module.name}"), name, None)
         if found is not None:
             yield found

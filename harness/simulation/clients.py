@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.history import NEVER, Function, Seen, Status
 from harness.operations import Operation, Outcome, Session
-from harness.reference.effects import Flow, Refused, Unreachable
+from harness.reference.effects import Flow, Refused
 from harness.reference.messages import Value
 from harness.reference.node import Strategy
 from harness.simulation.engine import Deadlines, Engine

@@ -136,4 +136,5 @@ class Fleet:
         for machine in self.nodes:
             for begin_ns, until_ns, identity in machine.epochs:
                 yield Sample(machine.name, begin_ns, begin_ns, identity)
-                yield Sample(machine.name, *[end_ns if until_ns is None else until_ns] * 2, identity)
+                last_ns = end_ns if until_ns is None else until_ns
+                yield Sample(machine.name, last_ns, last_ns, identity)

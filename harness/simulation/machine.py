@@ -177,7 +177,9 @@ class Machine:
             def finished(reply: Any, error: Exception | None) -> None:
                 # What did not reach whom it needed says nothing: whoever asked runs into the time-out, too.
                 if not isinstance(error, Unreachable):
-                    self._network.send(back, waiting.task.machine.answered, (waiting, reply, error), type(request).__name__ + "Reply")
+                    self._network.send(
+                        back, waiting.task.machine.answered, (waiting, reply, error), type(request).__name__ + "Reply"
+                    )
 
             self.spawn(self.actor.serve(source, request), finished)
 
@@ -233,29 +235,28 @@ class Machine:
                     task.finished(None, failure)
                 return
             value = error = None
-            kind = effect.__class__
-            if kind is Call:
+            if type(effect) is Call:
                 self._ask(effect, _Waiting(task))
                 return
-            if kind is Gate:
+            if type(effect) is Gate:
                 if self._gates.held and self._gates.holds(self.name, effect, task):
                     return
-            elif kind is Sleep:
+            elif type(effect) is Sleep:
                 self._engine.at(self._engine.now_ns + int(effect.ns / self._rate), self._wake, task)
                 return
-            elif kind is Calls:
+            elif type(effect) is Calls:
                 if effect.calls:
                     replies: list[Any] = [_LOST] * len(effect.calls)
                     for place, call in enumerate(effect.calls):
                         self._ask(call, _Waiting(task, replies, place))
                     return
                 value = ()
-            elif kind is Wait:
+            elif type(effect) is Wait:
                 if not effect.latch.set_:
                     effect.latch.waiting.append(task)
                     return
                 value = effect.latch.result
-            else:
+            elif type(effect) is Open:
                 self._open(effect)
 
     def _open(self, effect: Open) -> None:

@@ -1,7 +1,7 @@
 """The virtual network: how long a message takes from one place to another, and which never arrive.
 
-A link keeps the order of its messages, like a connection, unless a fault lets them overtake each other. What is sent into a cut is
-lost: whoever wants it to arrive asks again. A delay makes messages late, also later than whoever sent them was willing to wait.
+A link keeps the order of its messages, like a connection, unless a fault lets them overtake each other. What is sent into a cut
+is lost: whoever wants it to arrive asks again. A delay makes messages late, also later than whoever sent them wanted to wait.
 """
 
 from __future__ import annotations

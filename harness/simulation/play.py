@@ -7,7 +7,7 @@ byte, on any machine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
+from itertools import count as numbers
 from random import Random
 
 from faults import Fault, PlannedEpisode
@@ -34,7 +34,7 @@ _LAST_NS = 100 * UNITS["ms"]
 def play(
     design: Design,
     *,
-    count_: int,
+    count: int,
     settings: Settings,
     seed: int,
     workloads: Sequence[WorkloadSpec],
@@ -47,18 +47,21 @@ def play(
     """The history of a run.
 
     Args:
-        design, count_, settings: the fleet.
+        design: what runs where.
+        count: how many cache nodes.
+        settings: the times of its strategies.
         seed: of the fleet, the workloads and the arrivals.
-        workloads: what its clients do, for ``duration_ns``.
+        workloads: what its clients do.
         duration_ns: how long they are driven.
         settle_ns: how long the fleet is probed afterwards, at most.
         timeout_ns: how long an operation may take.
-        faults, planned: what strikes; times are since the sessions began.
+        faults: what strikes.
+        planned: when and whom; times are since the sessions began.
     """
-    fleet = Fleet(design, count_, settings, seed, timeout_ns)
-    topology = topology_of(design, count_)
+    fleet = Fleet(design, count, settings, seed, timeout_ns)
+    topology = topology_of(design, count)
     labels = _labels(workloads)
-    groups = count()
+    groups = numbers()
     clients: list[Client] = []
     for number, (spec, label) in enumerate(zip(workloads, labels, strict=True)):
         sessions = range(len(clients), len(clients) + spec.sessions)
@@ -82,6 +85,4 @@ def play(
 def _labels(workloads: Sequence[WorkloadSpec]) -> tuple[str, ...]:
     """A name for each workload: its kind, with a number where the kind occurs twice."""
     kinds = [spec.kind for spec in workloads]
-    return tuple(
-        kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: at + 1].count(kind)}" for at, kind in enumerate(kinds)
-    )
+    return tuple(kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: at + 1].count(kind)}" for at, kind in enumerate(kinds))

@@ -157,9 +157,9 @@ def _step(text: str) -> Step | None:
     if found := _DELIVER.fullmatch(text):
         return Deliver(text, found[1], found[2])
     if found := _CUT.fullmatch(text):
-        return Cut(text, True, found[1], found[2])  # noqa: FBT003
+        return Cut(text, True, found[1], found[2])
     if found := _MEND.fullmatch(text):
-        return Cut(text, False, found[1], found[2])  # noqa: FBT003
+        return Cut(text, False, found[1], found[2])
     if found := _PROCESS.fullmatch(text):
         what: Literal["pause", "resume", "kill", "restart"] = found[1]  # type: ignore[assignment] # nor this one
         return Process(text, what, found[2], found[3] is None)

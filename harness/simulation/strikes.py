@@ -1,4 +1,4 @@
-"""Faults on a virtual fleet: the same plans, targets and schedules as on real ones, applied to the network and the machines at once.
+"""Faults on a virtual fleet: the same plans, targets and schedules as on real ones, applied to network and machines at once.
 
 Here a fault cannot lie: what it does is what the network and the machines do from that moment on. So an episode is proven by what
 it struck, or, where nothing came its way, by the state that it put its targets in.
@@ -22,12 +22,10 @@ from harness.errors import UnsupportedError
 from harness.history import Episode
 from harness.runtimes.base import Way
 from harness.simulation.fleet import Fleet
-from harness.simulation.network import Bend, Ends
+from harness.simulation.network import Ends
 from harness.topology import Link, Node
 
 MEANS = "simulation"
-_WAYS = {Way.BOTH: slice(0, 2), Way.FORWARD: slice(0, 1), Way.BACKWARD: slice(1, 2)}
-"""Which of the two directions of a link are meant."""
 
 
 def refuse_unsimulated(faults: Sequence[Fault]) -> None:
@@ -96,35 +94,31 @@ class Strikes:
         links = [target for target in planned.targets if isinstance(target, Link)]
         nodes = [target for target in planned.targets if isinstance(target, Node)]
         match fault:
-            case Partition(options=options):
-                return self._bend(links, lambda bend: setattr(bend, "cut", True), "were lost", options.way)
-            case Delay(options=options):
-                return self._bend(links, lambda bend: _set(bend, delay_ns=options.delay, jitter_ns=options.jitter_by), "were late")
-            case Drop(options=options):
-                share = options.probability or 1.0 / (options.nth or 1)
-                return self._bend(links, lambda bend: _set(bend, drop=share), "were lost")
-            case Duplicate(options=options):
-                return self._bend(links, lambda bend: _set(bend, duplicate=options.probability), "arrived twice")
-            case Reorder(options=options):
-                return self._bend(
-                    links, lambda bend: _set(bend, reorder=options.probability, reorder_by_ns=options.by), "were overtaken"
-                )
+            case Partition(options=cut):
+                return self._bend(links, "were lost", cut.way, cut=True)
+            case Delay(options=late):
+                return self._bend(links, "were late", delay_ns=late.delay, jitter_ns=late.jitter_by)
+            case Drop(options=lossy):
+                return self._bend(links, "were lost", drop=lossy.probability or 1.0 / (lossy.nth or 1))
+            case Duplicate(options=doubled):
+                return self._bend(links, "arrived twice", duplicate=doubled.probability)
+            case Reorder(options=overtaken):
+                return self._bend(links, "were overtaken", reorder=overtaken.probability, reorder_by_ns=overtaken.by)
             case Pause():
                 return self._pause(nodes)
-            case Kill(options=options):
-                return self._kill(nodes, keep_data=options.keep_data)
-            case Clock(options=options):
-                return self._clock(nodes, options.jump_ns, options.rate)
+            case Kill(options=killed):
+                return self._kill(nodes, keep_data=killed.keep_data)
+            case Clock(options=bent):
+                return self._clock(nodes, bent.jump_ns, bent.rate)
         raise UnsupportedError(f'the fault "{fault.spec.kind}" cannot be simulated')
 
-    def _bend(
-        self, links: Sequence[Link], change: Callable[[Bend], None], what: str, way: Way = Way.BOTH
-    ) -> Callable[[], tuple[str, ...]]:
+    def _bend(self, links: Sequence[Link], what: str, way: Way = Way.BOTH, **changes: float) -> Callable[[], tuple[str, ...]]:
         network = self._fleet.network
-        ends: list[Ends] = [pair for link in links for pair in ((link.source, link.target), (link.target, link.source))[_WAYS[way]]]
+        ends = [pair for link in links for pair in _directions(link, way)]
         bends = [network.bend(pair) for pair in ends]
         for bend in bends:
-            change(bend)
+            for name, value in changes.items():
+                setattr(bend, name, value)
 
         def heal() -> tuple[str, ...]:
             for pair in ends:
@@ -167,6 +161,7 @@ class Strikes:
         return heal
 
 
-def _set(bend: Bend, **values: float) -> None:
-    for name, value in values.items():
-        setattr(bend, name, value)
+def _directions(link: Link, way: Way) -> tuple[Ends, ...]:
+    """Which ways of a link are meant."""
+    forward, backward = (link.source, link.target), (link.target, link.source)
+    return {Way.BOTH: (forward, backward), Way.FORWARD: (forward,), Way.BACKWARD: (backward,)}[way]

@@ -69,7 +69,7 @@ def random(
     planned = schedule(struck, topology_of(design, nodes), seed, duration_ns)
     history = play(
         design,
-        count_=nodes,
+        count=nodes,
         settings=design.settings,
         seed=seed,
         workloads=[WorkloadSpec.model_validate(workload) for workload in workloads],

@@ -24,12 +24,12 @@ BUG = Bug(
     broken=replace(DESIGN, node=BlindRefill),
     title="a late fill after the invalidation",
     mechanism=(
-        "A node misses, reads the old value at the source, and is slow. Meanwhile the key is written and the invalidation arrives: "
-        "there is nothing to drop. Then the node puts the old value, and no further invalidation will ever remove it."
+        "A node misses, reads the old value at the source, and is slow. Meanwhile the key is written and the invalidation "
+        "arrives: there is nothing to drop. Then the node puts the old value, and no further invalidation will ever remove it."
     ),
     observed="One node answers with the old value until the next write or the end of its time to live; it may go backwards.",
     seen_in=("Facebook's leases (NSDI 2013)", "google/guava#1881", "hazelcast/hazelcast#4671", "Infinispan ISPN-13612"),
-    fix="Put only what is not older than the newest invalidation heard of: a version in the event, a lease, or a compare-and-set.",
+    fix="Put nothing older than the newest invalidation heard of: a version in the event, a lease, or a compare-and-set.",
     schedule="""
         A writes x at node-1
         hold fill.before-put at node-2

@@ -1,9 +1,9 @@
 """Broadcast at least once, with versions: invalidate, or reject what is older.
 
 The source commits a write together with its event (an *outbox*: no crash can part the two) and hands the event, key and stamp, to
-the bus until the bus has it. Every node keeps, for each key, a *floor*: the highest stamp that it has heard of. An event raises the
-floor and drops an entry below it; a fill below the floor is served to nobody and fetched again. So it does not matter how late, how
-often or in which order events come, nor how slow a fill is.
+the bus until the bus has it. Every node keeps, for each key, a *floor*: the highest stamp that it has heard of. An event raises
+the floor and drops an entry below it; a fill below the floor is served to nobody and fetched again. So it does not matter how
+late, how often or in which order events come, nor how slow a fill is.
 
 The bus keeps its events and numbers them. A node asks for the present number before it keeps anything, and whenever a beat tells
 of a higher number than it has heard, it asks for the rest again.
