@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,16 @@ class Task:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """A name for each workload: its kind, numbered where the plan has several of that kind."""
-        kinds = [spec.kind.rpartition(":")[2] for spec in self.workloads]
-        often, seen = Counter(kinds), Counter[str]()
-        labels = []
-        for kind in kinds:
-            seen[kind] += 1
-            labels.append(kind if often[kind] == 1 else f"{kind}-{seen[kind]}")
-        return tuple(labels)
+        """A name for each workload: see ``labels_of``."""
+        return labels_of(self.workloads)
+
+
+def labels_of(workloads: Sequence[WorkloadSpec]) -> tuple[str, ...]:
+    """A name for each workload: its kind, numbered where the plan has several of that kind."""
+    kinds = [spec.kind.rpartition(":")[2] for spec in workloads]
+    often, seen = Counter(kinds), Counter[str]()
+    labels = []
+    for kind in kinds:
+        seen[kind] += 1
+        labels.append(kind if often[kind] == 1 else f"{kind}-{seen[kind]}")
+    return tuple(labels)

@@ -12,6 +12,7 @@ from random import Random
 
 from faults import Fault, PlannedEpisode
 from harness.driver.arrivals import paced
+from harness.driver.task import labels_of
 from harness.durations import UNITS
 from harness.history import History
 from harness.plan import WorkloadSpec
@@ -60,7 +61,7 @@ def play(
     """
     fleet = Fleet(design, count, settings, seed, timeout_ns)
     topology = topology_of(design, count)
-    labels = _labels(workloads)
+    labels = labels_of(workloads)
     groups = numbers()
     clients: list[Client] = []
     for number, (spec, label) in enumerate(zip(workloads, labels, strict=True)):
@@ -80,9 +81,3 @@ def play(
     fleet.engine.run(max(last_ns, end_ns + timeout_ns) + _LAST_NS)
     probes, settled_ns = settle(fleet, settle_ns, len(clients), workload=len(workloads))
     return fleet.history([*clients, *probes], (*labels, "settle"), strikes.over, settled_ns)
-
-
-def _labels(workloads: Sequence[WorkloadSpec]) -> tuple[str, ...]:
-    """A name for each workload: its kind, with a number where the kind occurs twice."""
-    kinds = [spec.kind for spec in workloads]
-    return tuple(kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: at + 1].count(kind)}" for at, kind in enumerate(kinds))
