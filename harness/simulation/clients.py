@@ -16,14 +16,12 @@ from harness.operations import Operation, Outcome, Session
 from harness.reference.effects import Flow, Refused
 from harness.reference.messages import Value
 from harness.reference.node import Strategy
+from harness.reference.places import CLIENT
 from harness.simulation.engine import Deadlines, Engine
 from harness.simulation.machine import Machine
 from harness.simulation.network import Network
 from harness.simulation.rows import Rows
 from harness.topology import ROUTED
-
-CLIENT = "client"
-"""The source of the links between clients and nodes."""
 
 FAIL_PAUSE_NS = 10_000_000
 """How long a session rests after a ``fail``."""

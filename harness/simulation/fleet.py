@@ -12,8 +12,9 @@ from harness.reference.design import Design
 from harness.reference.messages import BUS, ORIGIN, STORE
 from harness.reference.node import Actor
 from harness.reference.origin import Origin
+from harness.reference.places import node_names
 from harness.reference.settings import Settings
-from harness.simulation.clients import CLIENT, Client, Clients
+from harness.simulation.clients import Client, Clients
 from harness.simulation.engine import Engine
 from harness.simulation.gates import Gates
 from harness.simulation.machine import Machine
@@ -22,29 +23,9 @@ from harness.simulation.rows import Rows
 from harness.store.audits import decide_unanswered
 from harness.store.epochs import assign_epochs
 from harness.store.logs import Audit, Sample
-from harness.topology import Link, Node, Topology
 
 PACE = Pace(least_ns=100_000, spread_ns=400_000)
 """How long a message takes within a data centre, give or take a busy switch."""
-
-
-def node_names(count: int) -> tuple[str, ...]:
-    """The cache nodes of a fleet of ``count``."""
-    return tuple(f"node-{number}" for number in range(1, count + 1))
-
-
-def topology_of(design: Design, count: int) -> Topology:
-    """Cache nodes that clients ask, and what the nodes share: origin, bus, store; everybody may talk to everybody."""
-    names = node_names(count)
-    shared = [place for place, there in ((ORIGIN, True), (BUS, design.bus), (STORE, design.store)) if there]
-    nodes = [Node(index, name, "node") for index, name in enumerate(names)]
-    nodes += [Node(count + index, place, place) for index, place in enumerate(shared)]
-    links = [Link(CLIENT, name) for name in names]
-    links += [Link(name, place) for name in names for place in shared]
-    links += [Link(ORIGIN, place) for place in shared if place != ORIGIN]
-    links += [Link(one, other) for at, one in enumerate(names) for other in names[at + 1 :]] if design.talks else []
-    every = tuple(range(count))
-    return Topology(tuple(nodes), tuple(links), writable=every, readable=every)
 
 
 class Fleet:

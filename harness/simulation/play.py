@@ -17,9 +17,10 @@ from harness.durations import UNITS
 from harness.history import History
 from harness.plan import WorkloadSpec
 from harness.reference.design import Design
+from harness.reference.places import topology_of
 from harness.reference.settings import Settings
 from harness.simulation.clients import Client
-from harness.simulation.fleet import Fleet, topology_of
+from harness.simulation.fleet import Fleet
 from harness.simulation.settling import settle
 from harness.simulation.strikes import Strikes
 from workloads import WORKLOADS

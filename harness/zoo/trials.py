@@ -14,8 +14,9 @@ from harness.history import History
 from harness.plan import CandidateSpec, Contract, FaultSpec, Plan, WorkloadSpec
 from harness.reference.bug import Bug
 from harness.reference.design import Design
+from harness.reference.places import topology_of
 from harness.results import Outcome
-from harness.simulation.fleet import PACE, topology_of
+from harness.simulation.fleet import PACE
 from harness.simulation.forcing import force
 from harness.simulation.play import play
 from harness.simulation.script import parse_script
