@@ -45,9 +45,20 @@ class FetchNewer(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """To the origin: make ``value`` the newest; the reply is its stamp."""
+    """To the origin: make ``value`` the newest; the reply is its stamp.
+
+    With ``after``, only if the newest stamp still is that one; else the reply is a ``Conflict``. A second request of the same
+    operation is replied to with the stamp of the first.
+    """
 
     value: Value
+    after: int | None = None
+
+
+class Conflict(NamedTuple):
+    """From the origin: nothing was done, for the newest stamp is ``stamp``."""
+
+    stamp: int
 
 
 class CommitAll(NamedTuple):

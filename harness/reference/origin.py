@@ -6,7 +6,20 @@ from collections import deque
 from typing import Any
 
 from harness.reference.effects import Call, Flow, Gate, Sleep, Unreachable
-from harness.reference.messages import BUS, Commit, CommitAll, Fetch, FetchNewer, Invalidate, Publish, Record, Stamp, Value
+from harness.reference.messages import (
+    BUS,
+    Commit,
+    CommitAll,
+    Conflict,
+    Fetch,
+    FetchNewer,
+    Invalidate,
+    Publish,
+    Record,
+    Stamp,
+    Update,
+    Value,
+)
 from harness.reference.node import Actor, Place
 
 NOTHING = Record(None, 0)
@@ -18,6 +31,7 @@ class Origin(Actor):
     Attributes:
         records: the newest record of each key.
         audit: every committed value with the time of its commit on the place's monotonic clock, in order.
+        stamps: the stamp of every operation that was committed.
         replica: the records as its replica has them.
     """
 
@@ -25,6 +39,7 @@ class Origin(Actor):
         super().__init__(place)
         self.records: dict[str, Record] = {}
         self.audit: list[tuple[int, Value]] = []
+        self.stamps: dict[int, int] = {}
         self.replica: dict[str, Record] = {}
         self._on_its_way: deque[tuple[int, str, Record]] = deque()
 
@@ -47,10 +62,10 @@ class Origin(Actor):
                 return record if record.stamp > stamp else None
             case Stamp(key):
                 return self.records.get(key, NOTHING).stamp
-            case Commit(value):
+            case Commit(value, after):
                 yield Gate("origin.before-commit", value.key)
                 yield Sleep(self.settings.commit_ns)
-                return self.commit(value)
+                return self.commit(value) if after is None else self.commit_after(value, after)
             case CommitAll(values):
                 yield Sleep(self.settings.commit_ns)
                 return tuple(map(self.commit, values))
@@ -66,10 +81,18 @@ class Origin(Actor):
         now_ns = self.place.monotonic_ns()
         record = Record(value, self.next_stamp(value.key))
         self.records[value.key] = record
+        self.stamps[value.op] = record.stamp
         self.audit.append((now_ns, value))
         self._on_its_way.append((now_ns + self.settings.replica_lag_ns, value.key, record))
         self.committed(record)
         return record.stamp
+
+    def commit_after(self, value: Value, after: int) -> int | Conflict:
+        """Make ``value`` the newest, once, and only if nothing has been committed since ``after``."""
+        if value.op in self.stamps:
+            return self.stamps[value.op]
+        newest = self.records.get(value.key, NOTHING).stamp
+        return self.commit(value) if newest == after else Conflict(newest)
 
     def committed(self, record: Record) -> None:
         """``record`` has just been committed: nothing more to do, unless this is overridden."""
@@ -91,12 +114,12 @@ class Outbox(Origin):
     """An origin that commits an event together with each change, and hands it to the bus until the bus has it.
 
     Attributes:
-        untold: the events that the bus may not have yet, by key and stamp; on disk as well.
+        untold: the events that the bus may not have yet, in the order of their commits; on disk as well.
     """
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        self.untold: dict[Invalidate, None] = {}
+        self.untold: dict[Invalidate | Update, None] = {}
 
     def start(self) -> None:
         """After a restart, tell again what the bus may not have."""
@@ -106,11 +129,15 @@ class Outbox(Origin):
     def committed(self, record: Record) -> None:
         """Tell of the change, however long it takes."""
         if record.value is not None:
-            event = Invalidate(record.value.key, record.stamp)
+            event = self.event(record.value.key, record)
             self.untold[event] = None
             self.place.spawn(self.tell(event))
 
-    def tell(self, event: Invalidate) -> Flow[None]:
+    def event(self, key: str, record: Record) -> Invalidate | Update:
+        """What is told of the change of ``key`` to ``record``."""
+        return Invalidate(key, record.stamp)
+
+    def tell(self, event: Invalidate | Update) -> Flow[None]:
         """Hand ``event`` to the bus until it has it."""
         yield Gate("invalidation.before-send", event.key)
         while event in self.untold:
