@@ -13,11 +13,12 @@ from typing import Any
 
 from harness.history import NEVER, Function, Seen, Status
 from harness.operations import Operation, Outcome, Session
+from harness.reference.deadlines import Deadlines
 from harness.reference.effects import Flow, Refused
 from harness.reference.messages import Value
 from harness.reference.node import Strategy
 from harness.reference.places import CLIENT
-from harness.simulation.engine import Deadlines, Engine
+from harness.simulation.engine import Engine
 from harness.simulation.machine import Machine
 from harness.simulation.network import Network
 from harness.simulation.rows import Rows

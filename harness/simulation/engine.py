@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
-Act = Callable[[Any], None]
+from harness.reference.deadlines import Act
 
 
 class Engine:
@@ -52,33 +51,3 @@ class Engine:
         self.now_ns = max(self.now_ns, time_ns)
         self.events += 1
         act(argument)
-
-
-class Deadlines:
-    """Many waits of one length, nearly all of which end before their time: one event on the heap for all of them.
-
-    Args:
-        engine: whose time it is.
-        after_ns: how long each waits.
-        expire: told of every wait that was not over in time.
-    """
-
-    def __init__(self, engine: Engine, after_ns: int, expire: Callable[[Any], None]) -> None:
-        self._engine = engine
-        self._after_ns = after_ns
-        self._expire = expire
-        self._waits: deque[tuple[int, Any]] = deque()
-
-    def begin(self, wait: Any) -> None:
-        """Let ``wait`` expire after the common time. Whether it is over by then is for ``expire`` to know."""
-        deadline_ns = self._engine.now_ns + self._after_ns
-        if not self._waits:
-            self._engine.at(deadline_ns, self._look)
-        self._waits.append((deadline_ns, wait))
-
-    def _look(self, _: Any) -> None:
-        now_ns, waits = self._engine.now_ns, self._waits
-        while waits and waits[0][0] <= now_ns:
-            self._expire(waits.popleft()[1])
-        if waits:
-            self._engine.at(waits[0][0], self._look)

@@ -9,6 +9,7 @@ from random import Random
 from harness.history import Episode, History, Status
 from harness.operations import Keyspace
 from harness.reference.design import Design
+from harness.reference.gates import Gates
 from harness.reference.messages import BUS, ORIGIN, STORE
 from harness.reference.node import Actor
 from harness.reference.origin import Origin
@@ -16,7 +17,6 @@ from harness.reference.places import node_names
 from harness.reference.settings import Settings
 from harness.simulation.clients import Client, Clients
 from harness.simulation.engine import Engine
-from harness.simulation.gates import Gates
 from harness.simulation.machine import Machine
 from harness.simulation.network import Network, Pace
 from harness.simulation.rows import Rows

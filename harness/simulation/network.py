@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
-from harness.simulation.engine import Act, Engine
+from harness.reference.deadlines import Act
+from harness.simulation.engine import Engine
 
 Ends = tuple[str, str]
 """Source and target of a message."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.simulation.engine import Deadlines, Engine
+from harness.reference.deadlines import Deadlines
+from harness.simulation.engine import Engine
 
 
 @given(st.lists(st.integers(0, 50)))

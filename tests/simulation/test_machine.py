@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from harness.reference.effects import Call, Calls, Flow, Gate, Latch, Open, Refused, Sleep, Unreachable, Wait
+from harness.reference.gates import Gates
 from harness.reference.node import Actor
 from harness.reference.settings import Settings
 from harness.simulation.engine import Engine
-from harness.simulation.gates import Gates
 from harness.simulation.machine import Machine
 from harness.simulation.network import Network, Pace
 
@@ -28,7 +28,7 @@ class Echo(Actor):
     def hear(self, source, message) -> None:
         self.heard.append((source, message))
 
-    def serve(self, source, request) -> Flow[Any]:
+    def serve(self, source, request) -> Flow[Any]:  # noqa: ARG002 - it answers everybody alike
         if request == "no":
             raise Refused("no")
         yield Sleep(request * MS if isinstance(request, int) else 0)
@@ -218,4 +218,4 @@ def test_who_takes_an_office_is_in_a_new_epoch(world):
     """From that moment on."""
     world.engine.run(7)
     world.a.become("primary")
-    assert world.a.epochs == [[0, 7, "life 1"], [7, None, "life 1 primary"]]
+    assert world.a.epochs == [(0, 7, "life 1"), (7, None, "life 1 primary")]

@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING
 from harness.reference.effects import Gate
 
 if TYPE_CHECKING:
-    from harness.simulation.machine import Task
+    from harness.reference.host import Task
 
 
 class Gates:
     """Which gates are shut, and who stands before them.
 
     Attributes:
-        held: for each shut gate, by the machine's name and the gate's, the flows that stand there.
+        held: for each shut gate, by the place's name and the gate's, the flows that stand there.
     """
 
     def __init__(self) -> None:
         self.held: dict[tuple[str, str], list[Task]] = {}
 
-    def shut(self, machine: str, gate: str) -> None:
-        """Hold every flow that comes to ``gate`` at ``machine`` from now on."""
-        self.held.setdefault((machine, gate), [])
+    def shut(self, place: str, gate: str) -> None:
+        """Hold every flow that comes to ``gate`` at ``place`` from now on."""
+        self.held.setdefault((place, gate), [])
 
-    def open(self, machine: str, gate: str) -> None:
+    def open(self, place: str, gate: str) -> None:
         """Hold no more; whoever stands there goes on, in order."""
-        for task in self.held.pop((machine, gate), ()):
-            task.machine.go_on(task)
+        for task in self.held.pop((place, gate), ()):
+            task.host.go_on(task)
 
-    def holds(self, machine: str, gate: Gate, task: Task) -> bool:
+    def holds(self, place: str, gate: Gate, task: Task) -> bool:
         """Whether ``task`` is held at ``gate``."""
-        waiting = self.held.get((machine, gate.name))
+        waiting = self.held.get((place, gate.name))
         if waiting is None:
             return False
         waiting.append(task)
