@@ -64,3 +64,13 @@ def bounded(steady_ns: int, repair_ns: int, *, during: Mapping[str, str | None] 
             **promises,
         }
     )
+
+
+def exact(**promises: Any) -> Contract:
+    """The contract of a design in which every read that is answered returns the latest write, whatever is broken.
+
+    Args:
+        promises: the contract's other keys.
+    """
+    anywhere = dict.fromkeys(("read_your_writes", "monotonic_reads"), "any-node")
+    return bounded(0, 0, during=dict.fromkeys(FAULTS, "0ns"), linearizable=True, sessions=anywhere, **promises)
