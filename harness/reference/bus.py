@@ -23,11 +23,13 @@ class Broadcast(Actor):
 
     Attributes:
         published: how many events there were.
+        run: whose count that is: a bus that has forgotten it begins another run, with a number that nobody had before.
     """
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self.published = 0
+        self.run = place.random.getrandbits(32)
 
     def start(self) -> None:
         """Beat for ever."""
@@ -47,14 +49,14 @@ class Broadcast(Actor):
         """Pass ``event`` on to every node; its number."""
         self.published += 1
         for node in self.place.peers:
-            self.place.send(node, Delivery(self.published, event))
+            self.place.send(node, Delivery(self.published, event, self.run))
         return self.published
 
     def _beat(self) -> Flow[None]:
         while True:
             yield Sleep(self.settings.heartbeat_ns)
             for node in self.place.peers:
-                self.place.send(node, Beat(self.published))
+                self.place.send(node, Beat(self.published, self.run))
 
 
 class Log(Broadcast):
@@ -82,6 +84,6 @@ class Log(Broadcast):
         match message:
             case Redeliver(number):
                 for at, event in enumerate(self.events[number - 1 :], number):
-                    self.place.send(source, Delivery(at, event))
+                    self.place.send(source, Delivery(at, event, self.run))
             case _:
                 super().hear(source, message)

@@ -80,10 +80,11 @@ class Publish(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """From the bus: its ``number``-th event."""
+    """From the bus: its ``number``-th event, in its run ``run``: a bus that has lost its numbers begins another."""
 
     number: int
     event: Any
+    run: int = 0
 
 
 class Count(NamedTuple):
@@ -91,9 +92,10 @@ class Count(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """From the bus: so many events have been published so far, and I am alive."""
+    """From the bus: so many events have been published so far in its run ``run``, and I am alive."""
 
     published: int
+    run: int = 0
 
 
 class Redeliver(NamedTuple):
@@ -107,6 +109,10 @@ class Invalidate(NamedTuple):
 
     key: str
     stamp: int
+
+
+class Flush(NamedTuple):
+    """Event: any key may have changed."""
 
 
 class Update(NamedTuple):
