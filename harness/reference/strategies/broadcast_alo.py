@@ -2,27 +2,55 @@
 
 The source commits a write together with its event (an *outbox*: no crash can part the two) and hands the event, key and stamp, to
 the bus until the bus has it. Every node keeps, for each key, a *floor*: the highest stamp that it has heard of. An event raises
-the floor and drops an entry below it; a fill below the floor is served to nobody and fetched again. So it does not matter how
-late, how often or in which order events come, nor how slow a fill is.
+the floor and drops an entry below it; a fill below the floor is not kept. So it does not matter how late, how often or in which
+order events come, nor how slow a fill is. That a key does not exist is an entry as well: absent with stamp 0, or with the stamp of
+its deletion.
+
+Floors are forgotten after a while. A fill that takes longer than that is not kept: what it should have been compared with may be
+forgotten. Misses of one key share one fetch. A read that comes while it is under way takes its record only if that is not older
+than what the node has heard of; who asked before it began takes it in any case. A write names the stamp that it replaces: a
+request that arrives after a newer write, because it was held up or sent twice, does nothing.
 
 The bus keeps its events and numbers them. A node asks for the present number before it keeps anything, and whenever a beat tells
 of a higher number than it has heard, it asks for the rest again.
 
-Promise: a read is stale for no longer than the event takes; across a cut, no longer than the cut, a beat and the redelivery.
+Promise: a read is stale for no longer than the event takes; across a fault, no longer than the fault and then until the source
+hands the event over again, or a beat tells of it and it is delivered again.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections import OrderedDict
+from typing import Any, NamedTuple
 
 from harness.plan import Contract
 from harness.reference.bus import Log
 from harness.reference.design import Design, bounded
-from harness.reference.effects import Call, Flow, Gate, Sleep, Unreachable
-from harness.reference.messages import BUS, ORIGIN, Beat, Commit, Count, Delivery, Fetch, Invalidate, Record, Redeliver, Value
+from harness.reference.effects import Call, Flow, Gate, Latch, Open, Sleep, Unreachable, Wait
+from harness.reference.messages import (
+    BUS,
+    ORIGIN,
+    Beat,
+    Commit,
+    Conflict,
+    Count,
+    Delivery,
+    Fetch,
+    Invalidate,
+    Record,
+    Redeliver,
+    Value,
+)
 from harness.reference.node import Place, Strategy
 from harness.reference.origin import Outbox
 from harness.reference.settings import Settings
+
+
+class Floor(NamedTuple):
+    """The highest stamp heard of, and when, in ns on the node's monotonic clock."""
+
+    stamp: int
+    heard_ns: int
 
 
 class BroadcastAtLeastOnce(Strategy):
@@ -30,14 +58,16 @@ class BroadcastAtLeastOnce(Strategy):
 
     Attributes:
         entries: what it serves.
-        floors: the highest stamp heard of, by key.
+        floors: what it has heard of by key, the latest last.
+        flights: the fetches under way by key; each ends with its record, or with None if the source did not answer.
         heard: the number up to which no event is missing; None until the bus has told where it stands.
     """
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self.entries: dict[str, Record] = {}
-        self.floors: dict[str, int] = {}
+        self.floors: OrderedDict[str, Floor] = OrderedDict()
+        self.flights: dict[str, Latch] = {}
         self.heard: int | None = None
         self._early: set[int] = set()
 
@@ -53,34 +83,84 @@ class BroadcastAtLeastOnce(Strategy):
             except Unreachable:
                 yield Sleep(self.settings.retry_ns)
 
+    # Reads.
+
     def read(self, key: str) -> Flow[Value | None]:
         """From the cache, else from the source."""
-        entry = self.entries.get(key)
-        if entry is None:
-            entry = yield from self.fill(key)
-        return entry.value
+        record = self.entries.get(key)
+        if record is None:
+            record = yield from self.load(key)
+        if record is None:
+            raise Unreachable("the source does not answer")
+        return record.value
+
+    def load(self, key: str) -> Flow[Record | None]:
+        """Fetch ``key``, or share the fetch that is under way, or the one after that."""
+        flight = self.flights.get(key)
+        if flight is not None:
+            record: Record | None = yield Wait(flight)
+            if record is not None and self.suffices(key, record):
+                return record
+            # Who fetches now has begun after this read was called: his record will do, whatever is heard of meanwhile.
+            flight = self.flights.get(key)
+        return (yield from self.lead(key)) if flight is None else (yield Wait(flight))
+
+    def suffices(self, key: str, record: Record) -> bool:
+        """Whether ``record`` will do for a read that came while it was being fetched."""
+        return self.admits(key, record)
+
+    def lead(self, key: str) -> Flow[Record | None]:
+        """Fetch ``key`` for this read and for all that join it."""
+        flight = self.flights[key] = Latch()
+        try:
+            record = yield from self.fill(key)
+        except Unreachable:
+            record = None
+        del self.flights[key]
+        yield Open(flight, record)
+        return record
 
     def fill(self, key: str) -> Flow[Record]:
-        """Fetch the record of ``key`` until it is not older than what has been heard of, and keep it."""
-        while True:
-            listening = self.heard is not None
-            record: Record = yield Call(ORIGIN, Fetch(key))
-            yield Gate("fill.before-put", key)
-            if self.admits(key, record):
-                self.floors[key] = record.stamp
-                if listening:
-                    self.entries[key] = record
-                return record
+        """Fetch the record of ``key``, and keep it if events can be trusted to have told of any newer one."""
+        began_ns = self.place.monotonic_ns()
+        listening = self.heard is not None
+        record: Record = yield Call(ORIGIN, Fetch(key))
+        yield Gate("fill.before-put", key)
+        if listening and self.remembers(began_ns) and self.admits(key, record):
+            self.entries[key] = record
+        return record
 
     def admits(self, key: str, record: Record) -> bool:
-        """Whether nothing newer than ``record`` has been heard of."""
-        return record.stamp >= self.floors.get(key, 0)
+        """Whether nothing newer than ``record`` is known."""
+        return record.stamp >= self.known(key)
+
+    def known(self, key: str) -> int:
+        """The highest stamp that this node knows of ``key``."""
+        entry, floor = self.entries.get(key), self.floors.get(key)
+        return max(entry.stamp if entry else 0, floor.stamp if floor else 0)
+
+    # Writes.
 
     def write(self, value: Value) -> Flow[None]:
         """Commit; the source tells everybody, and this node knows at once."""
-        stamp: int = yield Call(ORIGIN, Commit(value))
+        stamp = yield from self.commit(value)
         yield Gate("write.after-commit", value.key)
-        self.invalidate(value.key, stamp)
+        self.take_in(value.key, Record(value, stamp))
+
+    def commit(self, value: Value) -> Flow[int]:
+        """Make ``value`` the newest, on condition that nothing has come in between; its stamp."""
+        after = self.known(value.key)
+        while True:
+            answer: int | Conflict = yield Call(ORIGIN, Commit(value, after))
+            if not isinstance(answer, Conflict):
+                return answer
+            after = answer.stamp
+
+    def take_in(self, key: str, record: Record) -> None:
+        """``record`` of ``key`` has been written here."""
+        self.invalidate(key, record.stamp)
+
+    # Events.
 
     def hear(self, source: str, message: Any) -> None:
         """Events, and beats that tell how many there should have been."""
@@ -96,11 +176,9 @@ class BroadcastAtLeastOnce(Strategy):
 
     def invalidate(self, key: str, stamp: int) -> None:
         """Raise the floor, and drop what is below it."""
-        if stamp > self.floors.get(key, 0):
-            self.floors[key] = stamp
-            entry = self.entries.get(key)
-            if entry is not None and entry.stamp < stamp:
-                del self.entries[key]
+        if stamp > self.known(key):
+            self.remember(key, stamp)
+            self.entries.pop(key, None)
 
     def count(self, number: int) -> None:
         """Note that event ``number`` has come."""
@@ -110,10 +188,28 @@ class BroadcastAtLeastOnce(Strategy):
                 self.heard += 1
                 self._early.remove(self.heard)
 
+    # What is remembered of keys that have no entry.
+
+    def remember(self, key: str, stamp: int) -> None:
+        """Raise the floor of ``key``, and forget floors that are too old."""
+        now_ns = self.place.monotonic_ns()
+        self.floors[key] = Floor(stamp, now_ns)
+        self.floors.move_to_end(key)
+        while next(iter(self.floors.values())).heard_ns < now_ns - self.settings.forget_ns:
+            self.floors.popitem(last=False)
+
+    def remembers(self, began_ns: int) -> bool:
+        """Whether every floor that was raised since ``began_ns`` is still there."""
+        return began_ns >= self.place.monotonic_ns() - self.settings.forget_ns
+
 
 def promise(settings: Settings, hop_ns: int) -> Contract:
-    """An event takes two hops to be told and heard. What a fault keeps back comes after a beat, a request and its answer."""
-    repair_ns = settings.heartbeat_ns + settings.call_timeout_ns + 4 * hop_ns
+    """An event takes two hops.
+
+    After a fault the source waits for its time-out before it hands over again what did not get through (two hops), or a beat
+    tells a node what it has missed (a hop), and the node asks for it (two hops).
+    """
+    repair_ns = max(settings.call_timeout_ns + settings.retry_ns, settings.heartbeat_ns) + 3 * hop_ns
     return bounded(2 * hop_ns, repair_ns, sessions={"read_your_writes": "same-node", "monotonic_reads": "same-node"})
 
 
