@@ -2,7 +2,7 @@
 
     prepare   everything the plan names is loaded and checked; nothing has started yet
     run       nodes start, sessions drive them while faults strike; all heals, and the fleet is probed until it converges;
-              the history is saved, then checked, judged and reported
+              the history is saved, then checked, judged and reported. A reference fleet does all of that in virtual time
     evaluate  the second half again, for a run that was stored
 
 Things stop in a fixed order: sessions first, then faults, then the candidate's own connections, then the nodes. The first Ctrl-C
@@ -21,7 +21,9 @@ from typing import TypeVar
 from checkers import check
 from faults import FAULTS, Fault, refuse_direct, refuse_impossible, schedule
 from harness.candidates import CANDIDATES, Candidate, Capped, Guarded
+from harness.candidates.reference import Reference
 from harness.contract import judge
+from harness.contract.text import contract_text
 from harness.durations import format_duration
 from harness.environment import load_average, machine_facts
 from harness.errors import InterruptedRunError, PlanError, StorageError
@@ -32,6 +34,10 @@ from harness.plan import Plan, Spec
 from harness.registry import Registry
 from harness.runtimes import RUNTIMES
 from harness.runtimes.base import Capability, Runtime
+from harness.runtimes.simulated import SIMULATED
+from harness.simulation.conducting import simulate
+from harness.simulation.fleet import PACE
+from harness.simulation.strikes import refuse_unsimulated
 from harness.store import RunDirectory
 from reports import Report, write_all
 from workloads import WORKLOADS
@@ -41,6 +47,7 @@ T = TypeVar("T")
 __all__ = ["Finished", "Watcher", "evaluate", "prepare", "run"]
 
 _LOG_LINES = 40
+_THEORY = "# The plan has no contract of its own: this is what the theory of its strategy promises under these faults."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class Finished:
 def prepare(plan: Plan) -> Experiment:
     """Load and check everything that ``plan`` names; nothing is started. Raises ``PlanError`` and ``UnsupportedError``."""
     candidate = _named(CANDIDATES, plan.candidate)(plan.candidate)
+    _refuse_elsewhere(plan, candidate)
+    plan = _promised(plan, candidate)
     for spec in plan.workloads:
         workload = _named(WORKLOADS, spec)(spec, candidate.topology)
         if not workload.ordered:
@@ -68,9 +77,12 @@ def prepare(plan: Plan) -> Experiment:
     if isinstance(candidate, Capped):
         _refuse_load(plan, candidate.load_cap)
     faults = tuple(_named(FAULTS, spec)(spec) for spec in plan.faults)
-    runtime = _runtime(plan, faults, Path())
-    refuse_impossible(faults, runtime)
-    refuse_direct(faults, candidate.topology, runtime)
+    if plan.run.runtime == SIMULATED:
+        refuse_unsimulated(faults)
+    else:
+        runtime = _runtime(plan, faults, Path())
+        refuse_impossible(faults, runtime)
+        refuse_direct(faults, candidate.topology, runtime)
     _refuse_sealed(faults, candidate)
     planned = schedule(faults, candidate.topology, plan.seed, plan.run.duration)
     return Experiment(plan, candidate, faults, planned)
@@ -84,10 +96,16 @@ def run(plan: Plan, text: str, root: Path, watch: Watcher) -> Finished:
     failures of the harness are told in the report.
     """
     experiment = prepare(plan)
+    if experiment.plan.contract != plan.contract:
+        text = f"{text.rstrip()}\n\n{_THEORY}\n[contract]\n{contract_text(experiment.plan.contract)}"
+    plan = experiment.plan
     directory = RunDirectory.create(root, plan, text)
     runtime = _runtime(plan, experiment.faults, directory.path)
     directory.add_environment({**_facts(experiment, runtime), **machine_facts()})  # a killed run can say what it was, too
-    recording = asyncio.run(conduct(experiment, runtime, directory, watch))
+    if plan.run.runtime == SIMULATED:
+        recording = simulate(experiment, watch)
+    else:
+        recording = asyncio.run(conduct(experiment, runtime, directory, watch))
     try:
         return _finish(directory, plan, recording, watch)
     except KeyboardInterrupt:
@@ -178,6 +196,35 @@ def _left_out(experiment: Experiment) -> tuple[str, ...]:
 
 def _end(path: Path) -> str:
     return "\n".join(path.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+
+
+def _promised(plan: Plan, candidate: Candidate) -> Plan:
+    """``plan`` with what theory promises of its candidate under its faults, if it has no contract and there is a theory."""
+    if not isinstance(candidate, Reference) or "contract" in plan.model_fields_set:
+        return plan
+    theory = candidate.promise(PACE.most_ns)
+    kinds = {fault.kind for fault in plan.faults}
+    during = {kind: bound for kind, bound in theory.staleness.during.items() if kind in kinds}
+    staleness = theory.staleness.model_copy(update={"during": during})
+    return plan.model_copy(update={"contract": theory.model_copy(update={"staleness": staleness})})
+
+
+def _refuse_elsewhere(plan: Plan, candidate: Candidate) -> None:
+    """Raise ``PlanError`` for a reference fleet that is not simulated, and for servers that are."""
+    if isinstance(candidate, Reference) == (plan.run.runtime == SIMULATED):
+        return
+    if isinstance(candidate, Reference):
+        raise plan.candidate.error(
+            f'the reference fleet cannot run on the runtime "{plan.run.runtime}"',
+            key="kind",
+            fix=f'runtime = "{SIMULATED}" under [run]',
+        )
+    raise plan.candidate.error(
+        f'the candidate "{plan.candidate.kind}" cannot be simulated',
+        key="kind",
+        why="only the reference fleet is known well enough to be simulated; this one consists of real servers",
+        fix='kind = "reference" under [candidate], or another runtime under [run]',
+    )
 
 
 def _refuse_load(plan: Plan, load_cap: float) -> None:

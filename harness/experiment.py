@@ -20,14 +20,14 @@ from typing import Any, Protocol
 from faults import Fault, PlannedEpisode, run_schedule
 from harness.candidates import Audited, Candidate, Capped, Cluster, Guarded, Routed, Tuned
 from harness.clients.access import OPEN
-from harness.clients.values import decode_value
+from harness.values import decode_value
 from harness.driver import DriverPool, Task
 from harness.durations import UNITS
 from harness.environment import wall_clock
 from harness.errors import AnachronError, DriverError, HarnessError, HistoryError, InterruptedRunError, StartupError
 from harness.history import CRASH, NO_WORKER, Episode, History, Stall
 from harness.lookout import look_out
-from harness.plan import Plan
+from harness.plan import Contract, Plan
 from harness.runtimes.base import Runtime
 from harness.store import ORIGIN, Audit, AuditLog, EpisodeLog, EpochLog, RunDirectory, StallLog
 from harness.topology import Link
@@ -116,6 +116,12 @@ async def conduct(experiment: Experiment, runtime: Runtime, directory: RunDirect
             fix="`anachron check` judges what was recorded" if live.driving else "",
         ) from None
     return Recording(live.history())
+
+
+def settling_ns(contract: Contract) -> int:
+    """For how long a fleet is probed, once nothing is written or broken any more, until it has converged; in ns."""
+    promised_ns = contract.converges_within
+    return _SETTLE_NS if promised_ns is None else promised_ns + _PAST_BOUND_NS
 
 
 class _Live:
@@ -218,8 +224,7 @@ class _Live:
         await asyncio.wait([strikes, healed], return_when=asyncio.FIRST_COMPLETED)
         if self._all_over.is_set() and not self._stopped:
             self._watch.stage("settling")
-            promised_ns = self._plan.contract.converges_within
-            limit_ns = _SETTLE_NS if promised_ns is None else promised_ns + _PAST_BOUND_NS
+            limit_ns = settling_ns(self._plan.contract)
             # What the source has by now must come to every node as well, whether or not anybody was told that it was committed.
             # So it is asked first: the probes go on until they have seen that, too.
             committed = await self._audit(audits, seal=False)

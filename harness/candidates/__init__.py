@@ -21,6 +21,7 @@ CANDIDATES: Registry[type[Candidate]] = Registry(
         "redis-sentinel": "harness.candidates.redis_sentinel:RedisSentinel",
         "redis-single": "harness.candidates.redis_single:RedisSingle",
         "redis-replication": "harness.candidates.redis_replication:RedisReplication",
+        "reference": "harness.candidates.reference:Reference",
     },
 )
 

@@ -81,7 +81,7 @@ def keys(record: type[BaseModel], path: str = "") -> Iterator[Key]:
             path=f"{path}.{name}" if path else name,
             kind=_type(field.annotation, field.metadata),
             default=_default(field),
-            doc=docs.get(name, ""),
+            doc=docs.get(name, field.description or ""),
             record=_record(field.annotation),
         )
 

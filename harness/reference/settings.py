@@ -25,7 +25,8 @@ class Settings:
         replica_lag_ns: how far the origin's replica is behind.
         commit_ns: how long the origin takes to commit.
         load_ns: how long the origin takes to read.
-        slow_load_ns: how much longer the answer takes now and then: for ``slow_share`` of the reads.
+        slow_load_ns: how much longer the answer takes now and then.
+        slow_share: for which share of the reads it does.
     """
 
     call_timeout_ns: int = 500 * _MS

@@ -34,5 +34,6 @@ RUNTIMES: Registry[RuntimeFactory] = Registry(
         "compose": "harness.runtimes.docker.compose:ComposeRuntime",
         "docker": "harness.runtimes.docker.runtime:DockerRuntime",
         "process": "harness.runtimes.process:ProcessRuntime",
+        "simulated": "harness.runtimes.simulated:SimulatedRuntime",
     },
 )

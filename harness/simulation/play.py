@@ -6,7 +6,7 @@ byte, on any machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count as numbers
 from random import Random
 
@@ -14,7 +14,7 @@ from faults import Fault, PlannedEpisode
 from harness.driver.arrivals import paced
 from harness.driver.task import labels_of
 from harness.durations import UNITS
-from harness.history import History
+from harness.history import Episode, History
 from harness.plan import WorkloadSpec
 from harness.reference.design import Design
 from harness.reference.places import topology_of
@@ -32,6 +32,10 @@ BEGIN_NS = 100 * UNITS["ms"]
 _LAST_NS = 100 * UNITS["ms"]
 """How long after the last fault is healed, or the last operation is over, the fleet is left to itself."""
 
+_LOOK_NS = 100 * UNITS["ms"]
+
+Look = Callable[[Fleet, Sequence[Episode]], None]
+
 
 def play(
     design: Design,
@@ -45,6 +49,7 @@ def play(
     timeout_ns: int,
     faults: Sequence[Fault] = (),
     planned: Sequence[PlannedEpisode] = (),
+    look: Look | None = None,
 ) -> History:
     """The history of a run.
 
@@ -59,6 +64,7 @@ def play(
         timeout_ns: how long an operation may take.
         faults: what strikes.
         planned: when and whom; times are since the sessions began.
+        look: shown the fleet and the episodes that are over, ten times a virtual second while it is driven.
     """
     fleet = Fleet(design, count, settings, seed, timeout_ns)
     topology = topology_of(design, count)
@@ -78,6 +84,10 @@ def play(
     end_ns = BEGIN_NS + duration_ns
     fleet.clients.play(clients, BEGIN_NS, end_ns)
     last_ns = max([end_ns, *(BEGIN_NS + episode.intended_end_ns for episode in planned if not episode.skipped)])
+    if look is not None:
+        for at_ns in range(BEGIN_NS, last_ns, _LOOK_NS):
+            fleet.engine.run(at_ns)
+            look(fleet, strikes.over)
     fleet.engine.run(last_ns)
     fleet.engine.run(max(last_ns, end_ns + timeout_ns) + _LAST_NS)
     probes, settled_ns = settle(fleet, settle_ns, len(clients), workload=len(workloads))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ _NAMES = (
     "op", "group", "workload", "session", "process", "node", "function", "key", "due_ns", "call_ns", "sent_version",
     "return_ns", "status", "seen", "seen_key", "seen_version", "seen_op", "error",
 )  # fmt: skip
+
+_STATUS = _NAMES.index("status")
 
 
 class Rows:
@@ -41,6 +44,10 @@ class Rows:
     def error(self, text: str) -> int:
         """The index of an error."""
         return self._errors.setdefault(text, len(self._errors))
+
+    def tally(self, since: int) -> Counter[int]:
+        """How many operations have which status, of those that ended after the first ``since``."""
+        return Counter(row[_STATUS] for row in self.ended[since:])
 
     def history(self, *, nodes: Sequence[str], workloads: Sequence[str], end_ns: int, settled_ns: int | None) -> History:
         """All of it as columns; epochs, episodes and the audit are still to be added."""
