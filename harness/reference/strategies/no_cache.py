@@ -1,0 +1,40 @@
+"""No cache: every read goes to the source of truth. What coherence costs is measured against this.
+
+Promise: linearizable. The source carries each read and each write out at one moment between its call and its answer.
+"""
+
+from __future__ import annotations
+
+from harness.plan import Contract
+from harness.reference.design import FAULTS, Design, bounded
+from harness.reference.effects import Call, Flow
+from harness.reference.messages import ORIGIN, Commit, Fetch, Record, Value
+from harness.reference.node import Strategy
+from harness.reference.settings import Settings
+
+
+class NoCache(Strategy):
+    """One node: it keeps nothing."""
+
+    def read(self, key: str) -> Flow[Value | None]:
+        """From the source."""
+        record: Record = yield Call(ORIGIN, Fetch(key))
+        return record.value
+
+    def write(self, value: Value) -> Flow[None]:
+        """To the source."""
+        yield Call(ORIGIN, Commit(value))
+
+
+def promise(_settings: Settings, _hop_ns: int) -> Contract:
+    """Nothing is stale, not even while something is broken: there may be no answer then, but no old one."""
+    return bounded(
+        0,
+        0,
+        during=dict.fromkeys(FAULTS, "0ns"),
+        linearizable=True,
+        sessions={"read_your_writes": "any-node", "monotonic_reads": "any-node"},
+    )
+
+
+DESIGN = Design("no-cache", NoCache, promise)
