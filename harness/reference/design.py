@@ -25,7 +25,7 @@ class Design:
         node: what runs at each cache node.
         promise: the contract that the theory of the strategy gives, from the settings and the longest time in ns that a message
             takes while nothing is broken (DEFINITIONS, "Bounds").
-        origin: the source of truth.
+        origin: the source of truth; None where the cache nodes themselves are the store.
         bus: what carries events; None if nothing does.
         store: the cache tier that all nodes share; None if there is none.
         settings: the times that it is meant to be run with.
@@ -35,7 +35,7 @@ class Design:
     name: str
     node: type[Strategy]
     promise: Callable[[Settings, int], Contract]
-    origin: type[Origin] = Origin
+    origin: type[Origin] | None = Origin
     bus: type[Broadcast] | None = None
     store: type[Actor] | None = None
     settings: Settings = field(default=Settings())

@@ -10,7 +10,7 @@ from harness.history import Episode, History, Status
 from harness.operations import Keyspace
 from harness.reference.design import Design
 from harness.reference.gates import Gates
-from harness.reference.messages import BUS, ORIGIN, STORE
+from harness.reference.messages import BUS, ORIGIN, STORE, Value
 from harness.reference.node import Actor
 from harness.reference.origin import Origin
 from harness.reference.places import node_names
@@ -76,11 +76,13 @@ class Fleet:
             machine.start()
 
     @property
-    def origin(self) -> Origin:
-        """The source of truth."""
+    def audit(self) -> Sequence[tuple[int, Value]] | None:
+        """Every value that the source of truth has committed, and when; None where there is no such place."""
+        if ORIGIN not in self.machines:
+            return None
         actor = self.machines[ORIGIN].actor
         assert isinstance(actor, Origin)  # noqa: S101 - a design has no other
-        return actor
+        return actor.audit
 
     @property
     def keyspace(self) -> Keyspace:
@@ -90,7 +92,7 @@ class Fleet:
     def finals(self) -> dict[int, int]:
         """What the source has of each key, and what was acknowledged: the version that every node must come to."""
         newest = dict(self.clients.acknowledged)
-        for _, value in self.origin.audit:
+        for _, value in self.audit or ():
             key = self.rows.index[value.key]
             newest[key] = max(value.version, newest.get(key, 0))
         return newest
@@ -107,8 +109,8 @@ class Fleet:
         self.clients.abandon(clients)
         history = self.rows.history(nodes=self.names, workloads=workloads, end_ns=end_ns, settled_ns=settled_ns)
         history = assign_epochs(history, self._identities(end_ns))
-        times = {value.op: at_ns for at_ns, value in self.origin.audit}
-        history = decide_unanswered(history, [Audit(end_ns, True, tuple(times))])
+        times = {value.op: at_ns for at_ns, value in self.audit or ()}
+        history = decide_unanswered(history, [] if self.audit is None else [Audit(end_ns, True, tuple(times))])
         open_ = set(history.op[history.status == Status.INFO].tolist())
         return replace(history, committed={op: times[op] for op in sorted(open_ & times.keys())}, episodes=tuple(episodes))
 

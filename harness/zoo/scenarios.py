@@ -51,10 +51,10 @@ def _at_node(target: str) -> Mapping[str, tuple[Fault, ...]]:
 def scenarios(design: Design) -> Mapping[str, tuple[Fault, ...]]:
     """The faults that ``design`` has places for, by a name for each scenario; the first has none."""
     found: dict[str, tuple[Fault, ...]] = {"no fault": (), **_at_node("node"), **_at_link("client", "node")}
-    for place, there in ((ORIGIN, True), (BUS, design.bus), (STORE, design.store)):
+    for place, there in ((ORIGIN, design.origin), (BUS, design.bus), (STORE, design.store)):
         if there:
             found |= {**_at_link("node", place), **_at_node(place)}
-            if place != ORIGIN:
+            if design.origin and place != ORIGIN:
                 found |= _at_link(ORIGIN, place)
     if design.talks:
         found |= _at_link("node", "node")
