@@ -216,10 +216,14 @@ def app_topology(apps: int, *backends: Node, writers: int | None = None) -> Topo
     )
 
 
-def bundled() -> bytes:
-    """The package of the applications as one file that Python runs; the same bytes for the same programs."""
+def bundled(with_: Mapping[str, bytes] | None = None) -> bytes:
+    """The package of the applications as one file that Python runs, ``with_`` further modules by their paths in it.
+
+    The same bytes for the same programs.
+    """
     package = files("harness.candidates") / "apps"
     sources = {f"apps/{source.name}": source.read_bytes() for source in package.iterdir() if source.name.endswith(".py")}
+    sources |= with_ or {}
     sources["__main__.py"] = b"from apps.main import main\n\nmain()\n"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:

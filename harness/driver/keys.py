@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.clients import Codec
-from harness.clients.values import decode_value
+from harness.values import decode_value
 from harness.history import Function, Seen
 from harness.journal import Journal
 

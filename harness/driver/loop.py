@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from harness.clients import CodecFactory, ProtocolBreach, Reply
 from harness.clients.access import OPEN, Access
-from harness.clients.values import encode_value
+from harness.values import encode_value
 from harness.driver.cancelling import Cancelling
 from harness.driver.connection import IDLE, WAITING, Client, Connection, error_text
 from harness.driver.following import Following

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from checkers import check
 from harness.clients.resp import Resp
-from harness.clients.values import encode_value
+from harness.values import encode_value
 from harness.driver.keys import Keys
 from harness.errors import HistoryError, StorageError
 from harness.history import COLUMNS, NEVER, Function, History, Seen, Stall, Status

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.clients.resp import Resp
-from harness.clients.values import encode_value
+from harness.values import encode_value
 from harness.driver.keys import _MAX_FOREIGN, _MAX_KNOWN, Keys
 from harness.driver.worker import Worker
 from harness.history import Function, Seen

@@ -68,6 +68,8 @@ class Doubt(NamedTuple):
 class CacheAside:
     """See the module."""
 
+    office = ""
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._database = Database(*settings.database, access=settings.access, timeout_s=settings.database_timeout_ms / 1e3)

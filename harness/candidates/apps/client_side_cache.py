@@ -46,6 +46,8 @@ class Settings:
 class ClientSideCache:
     """See the module. The library blocks, so each command has a thread."""
 
+    office = ""
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         if not settings.check_version:

@@ -71,6 +71,8 @@ class RedisSource(RedisCache):
 class InvalidationBus:
     """See the module."""
 
+    office = ""
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         timeout_s = settings.timeout_ms / 1e3

@@ -14,6 +14,7 @@ _PROGRAMS = {
     "cache-aside": ("cache_aside", "CacheAside"),
     "client-side-cache": ("client_side_cache", "ClientSideCache"),
     "invalidation-bus": ("invalidation_bus", "InvalidationBus"),
+    "reference": ("reference", "Reference"),
 }
 
 

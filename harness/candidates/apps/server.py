@@ -11,14 +11,17 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .access import OPEN, Access
-from .connections import OpenEndedError, UnreachableError
+from .connections import Connection, OpenEndedError, UnreachableError
 from .wire import Reply, encode_error, encode_reply, read_command
 
 Probe = Callable[[bytes], Awaitable[None]]
 """Sends a mark to one server behind the application and returns when the answer to it is there; raises ``OSError``."""
+
+PEER = b"PEER"
+"""How a connection of a peer begins, followed by its name."""
 
 _RUN = secrets.token_hex(6)
 
@@ -36,9 +39,14 @@ class Application(Protocol):
 
     Attributes:
         probes: by the name of the peer.
+        office: what it is among its like, once it is open: ``primary``; empty where they are all the same.
     """
 
     probes: Mapping[str, Probe]
+
+    @property
+    def office(self) -> str:
+        """As above: it may change."""
 
     async def open(self) -> None:
         """Reach what is needed before the first command; raises ``OSError`` if that is not there yet."""
@@ -56,6 +64,14 @@ class Application(Protocol):
         """Any other command; raises ``RefusedError`` for one it does not know."""
 
 
+@runtime_checkable
+class Peered(Protocol):
+    """An application whose like connect to it, and then speak a language of their own."""
+
+    async def converse(self, name: str, connection: Connection) -> None:
+        """Speak with the one called ``name`` until ``connection`` ends."""
+
+
 async def serve(application: Application, host: str, port: int, *, access: Access = OPEN) -> None:
     """Answer clients that are let in for ever; until the application is open, everything is refused."""
     is_open = asyncio.Event()
@@ -65,6 +81,9 @@ async def serve(application: Application, host: str, port: int, *, access: Acces
         try:
             while True:
                 words = await read_command(reader)
+                if let_in and words[:1] == [PEER] and isinstance(application, Peered):
+                    await application.converse(words[1].decode(), Connection(reader, writer))
+                    return
                 if words[:1] == [b"AUTH"]:
                     let_in = access.introduces(words[1:])
                     answer = encode_reply("OK") if let_in else encode_error("WRONGPASS invalid username-password pair")
@@ -98,7 +117,8 @@ async def _answer(application: Application, words: list[bytes], *, is_open: bool
             case [b"PING", mark]:
                 return encode_reply(mark)
             case [b"WHO"]:
-                return encode_reply(f"process {os.getpid()}, run {_RUN}".encode())
+                office = f", {application.office}" if is_open and application.office else ""
+                return encode_reply(f"process {os.getpid()}, run {_RUN}{office}".encode())
             case _ if not is_open:
                 return encode_error("LOADING the servers behind it are not there yet")
             case [b"GET", key]:

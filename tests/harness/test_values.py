@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clients.values import decode_value, encode_value
+from harness.values import decode_value, encode_value
 
 KEYS = st.binary(min_size=1, max_size=20).filter(lambda key: b"|" not in key)
 NUMBERS = st.integers(min_value=0, max_value=10**18 - 1)

@@ -1,0 +1,171 @@
+"""One place of a reference fleet as a process: its actor's flows on asyncio, its messages over sockets.
+
+Two places that are linked have one connection, which one of them opens and both speak on, in order: messages, requests, replies.
+Without it nothing is sent; as in the simulation, whoever wants something to arrive asks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+
+from harness.reference.codec import decode, encode
+from harness.reference.deadlines import Act
+from harness.reference.effects import Flow, Refused, Unreachable
+from harness.reference.gates import Gates
+from harness.reference.host import Host, Make, Waiting
+from harness.reference.settings import Settings
+
+from .connections import Connection, Peer
+from .server import PEER
+from .wire import encode_command, read_command
+
+_HEAR, _ASK, _REPLY, _REFUSE = b"HEAR", b"ASK", b"REPLY", b"REFUSE"
+_FORGET = 10_000
+_AGAIN_S = 0.05
+"""How long a place waits before it tries to connect again."""
+
+
+class LoopTimer:
+    """The machine's monotonic clock, and the event loop that waits for it."""
+
+    @property
+    def now_ns(self) -> int:
+        """See ``harness.reference.deadlines.Timer``."""
+        return time.monotonic_ns()
+
+    def at(self, time_ns: int, act: Act, argument: Any = None) -> None:
+        """See ``harness.reference.deadlines.Timer``."""
+        asyncio.get_running_loop().call_later(max(0, time_ns - time.monotonic_ns()) / 1e9, act, argument)
+
+
+class LivePlace(Host):
+    """A host whose network is real.
+
+    Args:
+        dial: the places that this one opens connections to, by name; the others open theirs to it.
+
+    Attributes:
+        role: who it says it is, beside its process.
+        gates: at which its flows can be held.
+    """
+
+    def __init__(self, name: str, make: Make, dial: Mapping[str, Peer], nodes: tuple[str, ...], settings: Settings) -> None:
+        self.role = ""
+        self.gates = Gates()
+        self._dial = dial
+        self._connected: dict[str, Connection] = {}
+        self._asked: dict[int, Waiting] = {}
+        self._numbers = count()
+        self._reached = {name: asyncio.Event() for name in dial}
+        self._dialling: list[asyncio.Task[None]] = []
+        super().__init__(name, make, timer=LoopTimer(), gates=self.gates, peers=nodes, settings=settings, seed=name)
+
+    async def open(self, within_s: float) -> None:
+        """Connect, and begin; raises ``OSError`` if a place that is to be dialled cannot be reached in time."""
+        if not self._dialling:
+            self._dialling = [asyncio.create_task(self._keep(name, peer)) for name, peer in self._dial.items()]
+        async with asyncio.timeout(within_s):
+            await asyncio.gather(*(reached.wait() for reached in self._reached.values()))
+        self.actor.start()
+
+    def monotonic_ns(self) -> int:
+        """See ``harness.reference.node.Place``."""
+        return time.monotonic_ns()
+
+    def wall_ns(self) -> int:
+        """See ``harness.reference.node.Place``."""
+        return time.time_ns()
+
+    def become(self, role: str) -> None:
+        """See ``harness.reference.node.Place``."""
+        self.role = role
+
+    def send(self, to: str, message: Any) -> None:
+        """See ``harness.reference.node.Place``."""
+        if to == self.name:
+            self._timer.at(self._timer.now_ns, self.heard, (self.name, message))
+        else:
+            self._say(to, _HEAR, encode(message))
+
+    def ask(self, to: str, request: Any, waiting: Waiting) -> None:
+        """See ``Host``."""
+        if to == self.name:
+
+            def finished(reply: Any, error: Exception | None) -> None:
+                if not isinstance(error, Unreachable):
+                    self._timer.at(self._timer.now_ns, self.answered, (waiting, reply, error))
+
+            self.spawn(self.actor.serve(self.name, request), finished)
+            return
+        number = next(self._numbers)
+        self._asked[number] = waiting
+        if number % _FORGET == 0:  # what was never answered
+            self._asked = {number: waiting for number, waiting in self._asked.items() if not waiting.over}
+        self._say(to, _ASK, b"%d" % number, encode(request))
+
+    async def run(self, flow: Flow[Any]) -> Any:
+        """What ``flow`` returns; raises ``Refused`` and ``Unreachable`` as it does."""
+        end: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def finished(value: Any, error: Exception | None) -> None:
+            if end.cancelled():
+                return
+            if error is None:
+                end.set_result(value)
+            else:
+                end.set_exception(error)
+
+        self.spawn(flow, finished)
+        return await end
+
+    async def converse(self, name: str, connection: Connection) -> None:
+        """Take in what the place called ``name`` says on ``connection``, until that ends; meanwhile it is spoken to on it."""
+        self._connected[name] = connection
+        try:
+            while True:
+                self._take(name, await read_command(connection.reader))
+        except (EOFError, OSError, ValueError) as error:
+            print(f"no connection with {name}: {error!r}", flush=True)  # noqa: T201 - the node's log
+        finally:
+            connection.close()
+            if self._connected.get(name) is connection:
+                del self._connected[name]
+
+    def _take(self, name: str, words: list[bytes]) -> None:
+        match words:
+            case [b"HEAR", message]:
+                self.heard((name, decode(message)))
+            case [b"ASK", number, request]:
+
+                def finished(reply: Any, error: Exception | None) -> None:
+                    if error is None:
+                        self._say(name, _REPLY, number, encode(reply))
+                    elif not isinstance(error, Unreachable):
+                        self._say(name, _REFUSE, number, str(error).encode())
+
+                self.spawn(self.actor.serve(name, decode(request)), finished)
+            case [b"REPLY", number, reply] if (waiting := self._asked.pop(int(number), None)) is not None:
+                self.answered((waiting, decode(reply), None))
+            case [b"REFUSE", number, why] if (waiting := self._asked.pop(int(number), None)) is not None:
+                self.answered((waiting, None, Refused(why.decode())))
+
+    def _say(self, to: str, *words: bytes) -> None:
+        connection = self._connected.get(to)
+        if connection is not None and not connection.writer.is_closing():
+            connection.writer.write(encode_command(*words))
+
+    async def _keep(self, name: str, peer: Peer) -> None:
+        """Be connected with a place, again and again."""
+        while True:
+            try:
+                connection = await peer.connect()
+                connection.writer.write(encode_command(PEER, self.name.encode()))
+                self._reached[name].set()
+                await self.converse(name, connection)
+            except OSError:
+                pass
+            await asyncio.sleep(_AGAIN_S)

@@ -1,0 +1,135 @@
+"""A place of a reference fleet: a cache node, the origin, the bus or the store, by the same code that the simulation runs.
+
+Beside what every application node understands there is, for the harness, ``HOLD gate``, ``RELEASE gate``, ``CROWD`` (how many
+flows are held) and, at the origin, ``AUDIT``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.reference.design import Design
+from harness.reference.effects import Refused, Unreachable
+from harness.reference.messages import BUS, ORIGIN, STORE, Value
+from harness.reference.node import Actor, Strategy
+from harness.reference.origin import Origin
+from harness.reference.settings import Settings as Times
+from harness.reference.zoo import named_design
+from harness.values import decode_value, encode_value
+
+from .access import OPEN, Access
+from .caches import RedisCache, redis_peer
+from .connections import Connection
+from .place import LivePlace
+from .server import Probe, RefusedError, UnknownError
+from .wire import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the place is set up.
+
+    Attributes:
+        node: its name.
+        listen: its address.
+        strategy: as the candidate ``reference`` takes it: ``broadcast-alo+blind-refill``.
+        nodes: the names of all cache nodes.
+        peers: where this place reaches the others, by name.
+        times: the fleet's settings.
+    """
+
+    node: str
+    listen: tuple[str, int]
+    strategy: str
+    nodes: tuple[str, ...]
+    peers: Mapping[str, tuple[str, int]]
+    times: Mapping[str, Any]
+    access: Access = OPEN
+
+
+class Reference:
+    """See the module."""
+
+    def __init__(self, settings: Settings) -> None:
+        design, _ = named_design(settings.strategy)
+        role = _role(design, settings.node)
+        peers = {name: redis_peer(*where, settings.access) for name, where in settings.peers.items()}
+        times = Times(**settings.times)
+        self._place = LivePlace(settings.node, role, peers, settings.nodes, times)
+        self._timeout_s = times.call_timeout_ns / 1e9
+        self.probes: Mapping[str, Probe] = {
+            name: RedisCache(*where, access=settings.access, timeout_s=self._timeout_s, ttl_ms=0, lease_ms=0).probe
+            for name, where in settings.peers.items()
+        }
+
+    @property
+    def office(self) -> str:
+        """See ``server.Application``."""
+        return self._place.role
+
+    async def open(self) -> None:
+        """Connect with the other places, and begin."""
+        await self._place.open(self._timeout_s)
+
+    async def converse(self, name: str, connection: Connection) -> None:
+        """See ``server.Peered``."""
+        await self._place.converse(name, connection)
+
+    async def read(self, key: bytes) -> bytes | None:
+        """GET."""
+        try:
+            value: Value | None = await self._place.run(self._strategy.read(key.decode()))
+        except (Refused, Unreachable) as error:
+            raise RefusedError(str(error)) from None
+        return None if value is None or value.gone else encode_value(value.key.encode(), value.version, value.op)
+
+    async def write(self, key: bytes, value: bytes) -> None:
+        """SET, of a value that says what it is."""
+        written = decode_value(value)
+        if written is None:
+            raise RefusedError("only values of a run are taken")
+        await self._write(Value(key.decode(), written.version, written.op))
+
+    async def delete(self, key: bytes) -> int:
+        """DEL; how many keys there were is not known, so 1."""
+        await self._write(Value(key.decode(), -1, -1, gone=True))
+        return 1
+
+    async def _write(self, value: Value) -> None:
+        try:
+            await self._place.run(self._strategy.write(value))
+        except Refused as refused:
+            raise RefusedError(str(refused)) from None
+        except Unreachable as error:
+            raise UnknownError(str(error)) from None
+
+    @property
+    def _strategy(self) -> Strategy:
+        actor = self._place.actor
+        if not isinstance(actor, Strategy):
+            raise RefusedError("this is no cache node")
+        return actor
+
+    async def command(self, words: list[bytes]) -> Reply:
+        """What other places and the harness say."""
+        match words:
+            case [b"HOLD", gate]:
+                self._place.gates.shut(self._place.name, gate.decode())
+                return "OK"
+            case [b"RELEASE", gate]:
+                self._place.gates.open(self._place.name, gate.decode())
+                return "OK"
+            case [b"CROWD"]:
+                return self._place.gates.crowd()
+            case [b"AUDIT"] if isinstance(self._place.actor, Origin):
+                values = (value for _, value in self._place.actor.audit if not value.gone)
+                return b"\n".join(encode_value(value.key.encode(), value.version, value.op) for value in values)
+        raise RefusedError(f"unknown command {words[:1]}")
+
+
+def _role(design: Design, name: str) -> type[Actor]:
+    """Who runs at the place called ``name``."""
+    shared: Mapping[str, type[Actor] | None] = {ORIGIN: design.origin, BUS: design.bus, STORE: design.store}
+    return shared.get(name) or design.node
