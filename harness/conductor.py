@@ -24,7 +24,7 @@ from harness.candidates import CANDIDATES, Candidate, Capped, Guarded
 from harness.candidates.reference import Reference
 from harness.contract import judge
 from harness.contract.text import contract_text
-from harness.durations import format_duration
+from harness.durations import UNITS, format_duration
 from harness.environment import load_average, machine_facts
 from harness.errors import InterruptedRunError, PlanError, StorageError
 from harness.experiment import Experiment, Recording, Watcher, conduct
@@ -47,6 +47,8 @@ T = TypeVar("T")
 __all__ = ["Finished", "Watcher", "evaluate", "prepare", "run"]
 
 _LOG_LINES = 40
+_REAL_HOP_NS = 50 * UNITS["ms"]
+"""How long a message between two processes may take on a busy machine."""
 _THEORY = "# The plan has no contract of its own: this is what the theory of its strategy promises under these faults."
 
 
@@ -202,7 +204,7 @@ def _promised(plan: Plan, candidate: Candidate) -> Plan:
     """``plan`` with what theory promises of its candidate under its faults, if it has no contract and there is a theory."""
     if not isinstance(candidate, Reference) or "contract" in plan.model_fields_set:
         return plan
-    theory = candidate.promise(PACE.most_ns)
+    theory = candidate.promise(PACE.most_ns if plan.run.runtime == SIMULATED else _REAL_HOP_NS)
     kinds = {fault.kind for fault in plan.faults}
     during = {kind: bound for kind, bound in theory.staleness.during.items() if kind in kinds}
     staleness = theory.staleness.model_copy(update={"during": during})
@@ -210,15 +212,9 @@ def _promised(plan: Plan, candidate: Candidate) -> Plan:
 
 
 def _refuse_elsewhere(plan: Plan, candidate: Candidate) -> None:
-    """Raise ``PlanError`` for a reference fleet that is not simulated, and for servers that are."""
-    if isinstance(candidate, Reference) == (plan.run.runtime == SIMULATED):
+    """Raise ``PlanError`` for servers that cannot be simulated."""
+    if plan.run.runtime != SIMULATED or isinstance(candidate, Reference):
         return
-    if isinstance(candidate, Reference):
-        raise plan.candidate.error(
-            f'the reference fleet cannot run on the runtime "{plan.run.runtime}"',
-            key="kind",
-            fix=f'runtime = "{SIMULATED}" under [run]',
-        )
     raise plan.candidate.error(
         f'the candidate "{plan.candidate.kind}" cannot be simulated',
         key="kind",

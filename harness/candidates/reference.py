@@ -8,23 +8,30 @@ correct one promises. `anachron list strategies` and `anachron list bugs` show w
 What the nodes share is called ``origin`` (the source of truth), ``bus`` and ``store``, where the strategy has them. Faults may
 strike ``nodes``, these three, and the links between any of them, those of ``client`` included.
 
-The fleet needs ``runtime = "simulated"``: virtual time, a virtual network, and the same history for the same seed.
+On ``runtime = "simulated"`` it lives in virtual time on a virtual network, and the same seed gives the same history. On other
+runtimes every place is a process of its own, which runs the same code over sockets and keeps what it knows in its memory: one
+that was killed has forgotten it, the origin and the bus included.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, create_model
 
+from harness.candidates.probes import Probe
+from harness.candidates.reference_places import Places
 from harness.durations import UNITS, format_duration
 from harness.errors import PlanError
 from harness.plan import CandidateSpec, Contract, Duration, Record, Share
 from harness.reference.places import topology_of
 from harness.reference.settings import Settings
 from harness.reference.zoo import named_design
+from harness.runtimes.base import Runtime
+from harness.topology import Link
 
 _NS = "_ns"
 _LEAST_NS = UNITS["ms"] // 10
@@ -82,7 +89,7 @@ class Reference:
         nodes: how many cache nodes.
     """
 
-    protocol = "reference"
+    protocol = "resp"
 
     def __init__(self, spec: CandidateSpec) -> None:
         options = spec.read(ReferenceOptions)
@@ -96,7 +103,32 @@ class Reference:
         self.nodes = options.nodes
         self.topology = topology_of(self.design, self.nodes)
         self.product = f"{options.strategy}, {self.nodes} nodes"
+        self._places = Places(self.topology, options.strategy, self.settings)
 
     def promise(self, hop_ns: int) -> Contract:
         """What the theory of the correct strategy promises with these settings, if a message takes at most ``hop_ns``."""
         return self._correct.promise(replace(self._correct.settings, **self._given), hop_ns)
+
+    async def start(self, runtime: Runtime) -> None:
+        """See ``harness.candidates.base.Candidate``."""
+        await self._places.start(runtime)
+
+    async def ready(self, node: str) -> None:
+        """See ``harness.candidates.base.Candidate``."""
+        await self._places.ready(node)
+
+    async def identity(self, node: str) -> str:
+        """See ``harness.candidates.base.Candidate``."""
+        return await self._places.identity(node)
+
+    async def probe(self, link: Link) -> Probe:
+        """See ``harness.candidates.base.Candidate``."""
+        return await self._places.probe(link)
+
+    async def audit(self, *, seal: bool) -> Sequence[bytes]:
+        """See ``harness.candidates.abilities.Audited``."""
+        return await self._places.audit(seal=seal)
+
+    async def close(self) -> None:
+        """See ``harness.candidates.base.Candidate``."""
+        await self._places.close()

@@ -16,7 +16,7 @@ from itertools import count
 from typing import Any
 
 from harness.candidates.app_nodes import BUNDLE, READY_WITHIN_S, bundled
-from harness.candidates.asking import TIMEOUT_NS
+from harness.candidates.asking import TIMEOUT_NS, UnusableAnswerError
 from harness.candidates.probes import Probe, opened
 from harness.candidates.redis_admin import Admin
 from harness.candidates.redis_probes import ClientProbe
@@ -86,10 +86,12 @@ class Places(OnRuntime):
         """Which start of ``node`` it is, and who it says it is. Raises ``OSError`` if it is silent."""
         return f"start {self._running.incarnation(node)}, {await self._admins[node].call('WHO')}"
 
-    async def audit(self) -> Sequence[bytes]:
-        """The values of all writes that the origin has, each key's in the order of their commits. Raises ``OSError``."""
-        answer = await self._admins[ORIGIN].call("AUDIT", within_ns=10 * TIMEOUT_NS)
-        return answer.split(b"\n") if isinstance(answer, bytes) and answer else []
+    async def audit(self, *, seal: bool) -> Sequence[bytes]:
+        """See ``harness.candidates.abilities.Audited``; a fleet without an origin has no audit."""
+        if ORIGIN not in self._admins:
+            raise UnusableAnswerError("there is no source of truth")
+        answer = await self._admins[ORIGIN].call("AUDIT", *(("SEAL",) if seal else ()), within_ns=10 * TIMEOUT_NS)
+        return str(answer).encode().split(b"\n") if answer else []
 
     async def probe(self, link: Link) -> Probe:
         """A probe of ``link``: a ping from a client, or a mark from the place itself. Raises ``OSError``."""

@@ -75,7 +75,7 @@ IMAGES = (
         "app",
         ("python3",),
         # redis-py needs async-timeout on Python 3.11.2, which is Debian's, and not on the one that may build the image.
-        packages=("async-timeout>=4.0.3", "asyncpg>=0.29", "hiredis>=3.0", "pymemcache>=4.0", "redis>=5.1"),
+        packages=("async-timeout>=4.0.3", "asyncpg>=0.29", "hiredis>=3.0", "pydantic>=2.7", "pymemcache>=4.0", "redis>=5.1"),
     ),
     Image("nginx", ("nginx",), "nginx:1.27", version=("-v",)),
     Image("redis", ("redis-server", "redis-sentinel"), "redis:7.2"),

@@ -1,7 +1,7 @@
 """Messages between places as text, for those that live in different processes.
 
-A named tuple is a list that begins with its class's name; any other tuple is a list that begins with an empty one. What comes is
-taken only if it names a class that the reference fleet has.
+A named tuple is a list that begins with the name of its class within this package, ``messages.Fetch``; any other tuple is a list
+that begins with an empty one. What comes is taken only if it names a class that the reference fleet has.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-_PACKAGE = __name__.rpartition(".")[0]
+_PACKAGE = f"{__package__}."
 
 
 def encode(message: Any) -> bytes:
@@ -30,8 +30,7 @@ def decode(text: bytes) -> Any:
 
 def _plain(thing: Any) -> Any:
     if isinstance(thing, tuple):
-        name = type(thing).__name__ if hasattr(thing, "_fields") else ""
-        return [name, *map(_plain, thing)]
+        return [_name(type(thing)) if hasattr(thing, "_fields") else "", *map(_plain, thing)]
     if thing is None or isinstance(thing, str | int | float):
         return thing
     raise TypeError(f"{thing!r} cannot be sent to another process")
@@ -45,14 +44,17 @@ def _rich(thing: Any) -> Any:
     return _messages()[name](*values) if name else tuple(values)
 
 
+def _name(message: type[Any]) -> str:
+    return f"{message.__module__.removeprefix(_PACKAGE)}.{message.__name__}"
+
+
 @cache
 def _messages() -> Mapping[str, type[Any]]:
     """Every named tuple of the reference fleet by its name; to be called once all designs are loaded."""
-    found: dict[str, type[Any]] = {}
-    for name, module in sorted(sys.modules.items()):
-        if name.startswith(_PACKAGE):
-            for thing in vars(module).values():
-                mine = isinstance(thing, type) and issubclass(thing, tuple) and thing.__module__ == name
-                if mine and found.setdefault(thing.__name__, thing) is not thing:
-                    raise RuntimeError(f"two messages are called {thing.__name__}")
-    return found
+    return {
+        _name(thing): thing
+        for name, module in list(sys.modules.items())
+        if name.startswith(_PACKAGE)
+        for thing in vars(module).values()
+        if isinstance(thing, type) and issubclass(thing, tuple) and thing.__module__ == name
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from harness.reference.effects import Call, Flow, Gate, Sleep, Unreachable
+from harness.reference.effects import Call, Flow, Gate, Refused, Sleep, Unreachable
 from harness.reference.messages import (
     BUS,
     Commit,
@@ -33,6 +33,7 @@ class Origin(Actor):
         audit: every committed value with the time of its commit on the place's monotonic clock, in order.
         stamps: the stamp of every operation that was committed.
         replica: the records as its replica has them.
+        sealed: whether nothing is committed any more.
     """
 
     def __init__(self, place: Place) -> None:
@@ -41,6 +42,7 @@ class Origin(Actor):
         self.audit: list[tuple[int, Value]] = []
         self.stamps: dict[int, int] = {}
         self.replica: dict[str, Record] = {}
+        self.sealed = False
         self._on_its_way: deque[tuple[int, str, Record]] = deque()
 
     def survivor(self) -> Actor:
@@ -77,7 +79,9 @@ class Origin(Actor):
             yield Sleep(self.settings.slow_load_ns)
 
     def commit(self, value: Value) -> int:
-        """Make ``value`` the newest, at this moment; its stamp."""
+        """Make ``value`` the newest, at this moment; its stamp. Raises ``Refused`` once the origin is sealed."""
+        if self.sealed:
+            raise Refused("the origin is sealed")
         now_ns = self.place.monotonic_ns()
         record = Record(value, self.next_stamp(value.key))
         self.records[value.key] = record

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from harness.reference.design import Design
@@ -58,6 +59,7 @@ class Reference:
         peers = {name: redis_peer(*where, settings.access) for name, where in settings.peers.items()}
         times = Times(**settings.times)
         self._place = LivePlace(settings.node, role, peers, settings.nodes, times)
+        self._deletes = count(-1, -1)  # a delete does not say which operation it is
         self._timeout_s = times.call_timeout_ns / 1e9
         self.probes: Mapping[str, Probe] = {
             name: RedisCache(*where, access=settings.access, timeout_s=self._timeout_s, ttl_ms=0, lease_ms=0).probe
@@ -94,7 +96,7 @@ class Reference:
 
     async def delete(self, key: bytes) -> int:
         """DEL; how many keys there were is not known, so 1."""
-        await self._write(Value(key.decode(), -1, -1, gone=True))
+        await self._write(Value(key.decode(), -1, next(self._deletes), gone=True))
         return 1
 
     async def _write(self, value: Value) -> None:
@@ -123,7 +125,8 @@ class Reference:
                 return "OK"
             case [b"CROWD"]:
                 return self._place.gates.crowd()
-            case [b"AUDIT"] if isinstance(self._place.actor, Origin):
+            case [b"AUDIT", *seal] if isinstance(self._place.actor, Origin):
+                self._place.actor.sealed = seal == [b"SEAL"]
                 values = (value for _, value in self._place.actor.audit if not value.gone)
                 return b"\n".join(encode_value(value.key.encode(), value.version, value.op) for value in values)
         raise RefusedError(f"unknown command {words[:1]}")
