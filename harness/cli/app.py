@@ -204,6 +204,40 @@ def replay(
     return replay_run(run, times, runs_dir=runs_dir, quiet=quiet)
 
 
+@app.command(
+    epilog=_after(
+        "anachron shrink runs/20260101T030000Z-replication-7",
+        "anachron shrink RUN --finding node-regress    another finding than the most telling one",
+        "anachron shrink history.csv                   a history from elsewhere",
+        status="0 shrunk, 254 no such run, or it has no such finding, 255 the outcome could not be written.",
+    )
+)
+def shrink(
+    source: Annotated[
+        Path, typer.Argument(metavar="RUN|HISTORY", help="A run directory, or a .parquet, .csv, .jsonl or .edn history.")
+    ],
+    finding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What is to be shown with less.", show_default="the most telling finding")
+    ] = None,
+    plan: Annotated[
+        str | None, typer.Option(metavar="PLAN", help="Judge by this plan's contract. Default: as `anachron check`.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to put it.", show_default="shrunk/ in RUN")] = None,
+    seconds: Annotated[int, typer.Option(metavar="N", min=1, max=86_400, help="How long to try.")] = 60,
+    quiet: Quiet = False,
+) -> int:
+    """Shrink a run to the few operations that prove a finding.
+
+    Leaves out operations and fault episodes for as long as the same checker still finds the same, under the same contract.
+    What is left is drawn, and written as a run directory of its own, DIR/NAME, that `anachron check` judges again. Where the
+    run was simulated, its plan is shrunk, too: fewer faults, sessions and keys, a shorter run, for as long as the same
+    finding comes; the smallest plan is written to DIR/NAME.toml.
+    """
+    from harness.cli.shrinking import shrink_source
+
+    return shrink_source(source, finding=finding, plan=plan, to=to, seconds=seconds, quiet=quiet)
+
+
 @app.command(epilog=_after("anachron doctor", status="0 the built-in plan can run here, 255 it cannot."))
 def doctor(runs_dir: RunsDir = RUNS) -> int:
     """Say what this machine can do, and how to get the rest.

@@ -26,29 +26,33 @@ def check_source(source: Path, plan: str | None, report_file: Path | None) -> in
     A run directory's reports are written again, but not when another plan's contract judges: they would no longer be the run's.
     Raises ``HistoryError``, ``PlanError``, and ``StorageError`` if ``report_file`` cannot be written.
     """
-    if source.is_dir():
-        directory = RunDirectory.open(source)
-        if plan is None:
-            report = conductor.evaluate(directory)
-            show_verdict(report)
-            _write_all(report, directory)
-        else:
-            environment = directory.load_environment()
-            report = _judge(directory.load_history(), plan, source, environment, directory.load_node_logs())
-            show_verdict(report)
-    elif source.exists():
-        report = _judge(read_history(source), plan, source, {"candidate": f"a history from {source.name}"})
-        show_verdict(report)
-    else:
-        raise HistoryError(
-            "there is no such run or history",
-            where=str(source),
-            fix="name a directory under runs/, or a .parquet, .csv, .jsonl or .edn file",
-        )
+    report = judge_source(source, plan)
+    show_verdict(report)
+    if source.is_dir() and plan is None:
+        _write_all(report, RunDirectory(source))
     if report_file is not None:
         write_text(report_file, render_html(report))
         say(str(report_file))
     return report.exit_status
+
+
+def judge_source(source: Path, plan: str | None) -> Report:
+    """What the contract of ``plan`` says of the run or history at ``source``; without one, the run's own, or linearizability.
+
+    Raises ``HistoryError`` and ``PlanError``.
+    """
+    if source.is_dir():
+        directory = RunDirectory.open(source)
+        if plan is None:
+            return conductor.evaluate(directory)
+        return _judge(directory.load_history(), plan, source, directory.load_environment(), directory.load_node_logs())
+    if source.exists():
+        return _judge(read_history(source), plan, source, {"candidate": f"a history from {source.name}"})
+    raise HistoryError(
+        "there is no such run or history",
+        where=str(source),
+        fix="name a directory under runs/, or a .parquet, .csv, .jsonl or .edn file",
+    )
 
 
 def write_reports(run: Path, *, open_it: bool) -> int:
