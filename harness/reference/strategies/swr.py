@@ -133,4 +133,4 @@ def promise(settings: Settings, _hop_ns: int) -> Contract:
     return by_the_clock(bound_ns, bound_ns, sessions={"read_your_writes": "same-node", "monotonic_reads": "same-node"})
 
 
-DESIGN = Design("swr", StaleWhileRevalidate, promise, settings=Settings(ttl_ns=100 * _MS, window_ns=100 * _MS))
+DESIGN = Design("swr", StaleWhileRevalidate, promise, settings=Settings(ttl_ns=100 * _MS, window_ns=100 * _MS, slow_share=0.1))
