@@ -226,7 +226,7 @@ def bundled(with_: Mapping[str, bytes] | None = None) -> bytes:
     sources |= with_ or {}
     sources["__main__.py"] = b"from apps.main import main\n\nmain()\n"
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
+    with zipfile.ZipFile(buffer, "w") as bundle:
         for name in sorted(sources):
-            bundle.writestr(zipfile.ZipInfo(name, _EPOCH), sources[name])
+            bundle.writestr(zipfile.ZipInfo(name, _EPOCH), sources[name], zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
