@@ -21,14 +21,15 @@ def toml_text(tables: Mapping[str, Any]) -> str:
     parts = ["".join(_lines(plain))] if plain else []
     for key, value in tables.items():
         if isinstance(value, Mapping):
-            parts.append(f"[{key}]\n" + "".join(_lines(value)))
+            parts.append(f"[{_key(key)}]\n" + "".join(_lines(value)))
         elif key not in plain:
-            parts += (f"[[{key}]]\n" + "".join(_lines(record)) for record in value)
+            parts += (f"[[{_key(key)}]]\n" + "".join(_lines(record)) for record in value)
     return "\n".join(parts)
 
 
 def _has_tables(value: Any) -> bool:
-    return isinstance(value, Mapping) or (isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value))
+    several = isinstance(value, list | tuple) and bool(value)
+    return isinstance(value, Mapping) or (several and all(isinstance(item, Mapping) for item in value))
 
 
 def _lines(record: Mapping[str, Any]) -> Iterator[str]:
