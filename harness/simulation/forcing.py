@@ -9,10 +9,10 @@ from harness.errors import HarnessError
 from harness.history import Function, History
 from harness.operations import Operation
 from harness.reference.design import Design
+from harness.reference.rules import Rule
 from harness.reference.settings import Settings
 from harness.simulation.clients import Client
 from harness.simulation.fleet import Fleet
-from harness.simulation.network import Rule
 from harness.simulation.script import EVERY, Answered, AtGate, Cut, Deliver, Invoke, Jump, Meddle, Pass, Process, Step
 from harness.simulation.settling import settle
 

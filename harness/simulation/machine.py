@@ -8,7 +8,7 @@ from harness.reference.deadlines import Act
 from harness.reference.effects import Unreachable
 from harness.reference.gates import Gates
 from harness.reference.host import Host, Make, Waiting
-from harness.reference.messages import Delivery, Publish
+from harness.reference.rules import kind_of, kind_of_reply
 from harness.reference.settings import Settings
 from harness.simulation.engine import Engine
 from harness.simulation.network import Network
@@ -68,11 +68,11 @@ class Machine(Host):
 
     def send(self, to: str, message: Any) -> None:
         """See ``harness.reference.node.Place``."""
-        self._network.send((self.name, to), self.machines[to].heard, (self.name, message), _kind(message))
+        self._network.send((self.name, to), self.machines[to].heard, (self.name, message), kind_of(message))
 
     def ask(self, to: str, request: Any, waiting: Waiting) -> None:
         """See ``Host``."""
-        self._network.send((self.name, to), self.machines[to].asked, (self.name, request, waiting), _kind(request))
+        self._network.send((self.name, to), self.machines[to].asked, (self.name, request, waiting), kind_of(request))
 
     def asked(self, envelope: tuple[str, Any, Waiting]) -> None:
         """A request of another machine."""
@@ -84,7 +84,7 @@ class Machine(Host):
                 # What did not reach whom it needed says nothing: whoever asked runs into the time-out, too.
                 if not isinstance(error, Unreachable):
                     answer = (waiting, reply, error)
-                    self._network.send(back, waiting.task.host.answered, answer, f"{type(request).__name__}Reply")
+                    self._network.send(back, waiting.task.host.answered, answer, kind_of_reply(request))
 
             self.spawn(self.actor.serve(source, request), finished)
 
@@ -145,10 +145,3 @@ class Machine(Host):
         begin_ns, end_ns, identity = self.epochs[-1]
         if end_ns is None:
             self.epochs[-1] = (begin_ns, self._engine.now_ns, identity)
-
-
-def _kind(message: Any) -> str:
-    """What a schedule calls a message: an event by its own name, wherever the bus carries it."""
-    if isinstance(message, Delivery | Publish):
-        message = message.event
-    return type(message).__name__

@@ -6,11 +6,12 @@ is lost: whoever wants it to arrive asks again. A delay makes messages late, als
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 from harness.reference.deadlines import Act
+from harness.reference.rules import Rule, striking
 from harness.simulation.engine import Engine
 
 Ends = tuple[str, str]
@@ -49,23 +50,6 @@ class Bend:
     reorder: float = 0.0
     reorder_by_ns: int = 0
     struck: int = 0
-
-
-@dataclass(eq=False, slots=True)
-class Rule:
-    """What a schedule does to single messages of a link.
-
-    Attributes:
-        kind: the class name of the message, request or event: ``Invalidate``.
-        act: ``lose``, ``hold`` or ``double``.
-        left: how many more it strikes.
-        held: what it holds, to be sent on in this order.
-    """
-
-    kind: str
-    act: Literal["lose", "hold", "double"]
-    left: int
-    held: list[tuple[Act, Any]] = field(default_factory=list)
 
 
 class Network:
@@ -135,13 +119,12 @@ class Network:
 
     def _ruled(self, ends: Ends, act: Act, argument: Any, kind: str) -> bool:
         """Whether a rule has kept the message."""
-        for rule in self.rules.get(ends, ()):
-            if rule.left and rule.kind == kind:
-                rule.left -= 1
-                if rule.act == "hold":
-                    rule.held.append((act, argument))
-                elif rule.act == "double":
-                    self._engine.at(self._engine.now_ns + 2 * self.pace.most_ns, act, argument)
-                    return False
-                return True
-        return False
+        rule = striking(self.rules.get(ends, ()), kind)
+        if rule is None:
+            return False
+        if rule.act == "double":
+            self._engine.at(self._engine.now_ns + 2 * self.pace.most_ns, act, argument)
+            return False
+        if rule.act == "hold":
+            rule.held.append((act, argument))
+        return True

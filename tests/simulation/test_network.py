@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
+from harness.reference.rules import Rule
 from harness.simulation.engine import Engine
-from harness.simulation.network import Network, Pace, Rule
+from harness.simulation.network import Network, Pace
 
 WAY = ("a", "b")
 

@@ -17,6 +17,7 @@ from harness.reference.deadlines import Act
 from harness.reference.effects import Flow, Refused, Unreachable
 from harness.reference.gates import Gates
 from harness.reference.host import Host, Make, Waiting
+from harness.reference.rules import Rule, kind_of, kind_of_reply, striking
 from harness.reference.settings import Settings
 
 from .connections import Connection, Peer
@@ -25,6 +26,8 @@ from .wire import encode_command, read_command
 
 _HEAR, _ASK, _REPLY, _REFUSE = b"HEAR", b"ASK", b"REPLY", b"REFUSE"
 _FORGET = 10_000
+_DOUBLE_S = 0.01
+"""How long after a message its double follows."""
 _AGAIN_S = 0.05
 """How long a place waits before it tries to connect again."""
 
@@ -51,11 +54,13 @@ class LivePlace(Host):
     Attributes:
         role: who it says it is, beside its process.
         gates: at which its flows can be held.
+        rules: what is done to single messages on their way to another place, by its name.
     """
 
     def __init__(self, name: str, make: Make, dial: Mapping[str, Peer], nodes: tuple[str, ...], settings: Settings) -> None:
         self.role = ""
         self.gates = Gates()
+        self.rules: dict[str, list[Rule]] = {}
         self._dial = dial
         self._connected: dict[str, Connection] = {}
         self._asked: dict[int, Waiting] = {}
@@ -89,7 +94,7 @@ class LivePlace(Host):
         if to == self.name:
             self._timer.at(self._timer.now_ns, self.heard, (self.name, message))
         else:
-            self._say(to, _HEAR, encode(message))
+            self._say(to, kind_of(message), _HEAR, encode(message))
 
     def ask(self, to: str, request: Any, waiting: Waiting) -> None:
         """See ``Host``."""
@@ -105,7 +110,7 @@ class LivePlace(Host):
         self._asked[number] = waiting
         if number % _FORGET == 0:  # what was never answered
             self._asked = {number: waiting for number, waiting in self._asked.items() if not waiting.over}
-        self._say(to, _ASK, b"%d" % number, encode(request))
+        self._say(to, kind_of(request), _ASK, b"%d" % number, encode(request))
 
     async def run(self, flow: Flow[Any]) -> Any:
         """What ``flow`` returns; raises ``Refused`` and ``Unreachable`` as it does."""
@@ -139,24 +144,47 @@ class LivePlace(Host):
         match words:
             case [b"HEAR", message]:
                 self.heard((name, decode(message)))
-            case [b"ASK", number, request]:
+            case [b"ASK", number, question]:
+                request = decode(question)
+                kind = kind_of_reply(request)
 
                 def finished(reply: Any, error: Exception | None) -> None:
                     if error is None:
-                        self._say(name, _REPLY, number, encode(reply))
+                        self._say(name, kind, _REPLY, number, encode(reply))
                     elif not isinstance(error, Unreachable):
-                        self._say(name, _REFUSE, number, str(error).encode())
+                        self._say(name, kind, _REFUSE, number, str(error).encode())
 
-                self.spawn(self.actor.serve(name, decode(request)), finished)
+                self.spawn(self.actor.serve(name, request), finished)
             case [b"REPLY", number, reply] if (waiting := self._asked.pop(int(number), None)) is not None:
                 self.answered((waiting, decode(reply), None))
             case [b"REFUSE", number, why] if (waiting := self._asked.pop(int(number), None)) is not None:
                 self.answered((waiting, None, Refused(why.decode())))
 
-    def _say(self, to: str, *words: bytes) -> None:
+    def deliver(self, to: str) -> None:
+        """Forget the rules on the way to another place; what they held goes on its way, in order."""
+        for rule in self.rules.pop(to, ()):
+            for command in rule.held:
+                self._write(to, command)
+
+    @property
+    def held(self) -> int:
+        """How many messages and flows are held here."""
+        return self.gates.crowd() + sum(len(rule.held) for rules in self.rules.values() for rule in rules)
+
+    def _say(self, to: str, kind: str, *words: bytes) -> None:
+        command = encode_command(*words)
+        rule = striking(self.rules.get(to, ()), kind)
+        if rule is None or rule.act == "double":
+            self._write(to, command)
+            if rule is not None:
+                asyncio.get_running_loop().call_later(_DOUBLE_S, self._write, to, command)
+        elif rule.act == "hold":
+            rule.held.append(command)
+
+    def _write(self, to: str, command: bytes) -> None:
         connection = self._connected.get(to)
         if connection is not None and not connection.writer.is_closing():
-            connection.writer.write(encode_command(*words))
+            connection.writer.write(command)
 
     async def _keep(self, name: str, peer: Peer) -> None:
         """Be connected with a place, again and again."""

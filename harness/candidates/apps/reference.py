@@ -1,14 +1,15 @@
 """A place of a reference fleet: a cache node, the origin, the bus or the store, by the same code that the simulation runs.
 
-Beside what every application node understands there is, for the harness, ``HOLD gate``, ``RELEASE gate``, ``CROWD`` (how many
-flows are held) and, at the origin, ``AUDIT``.
+Beside what every application node understands there is, for the harness, ``HOLD gate`` and ``RELEASE gate``; ``MEDDLE act count
+kind place`` and ``DELIVER place``, which strike single messages to another place; ``HELD``, which is how many flows and messages
+are held here; and, at the origin, ``AUDIT``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
+from itertools import count as numbers
 from typing import Any
 
 from harness.reference.design import Design
@@ -16,6 +17,7 @@ from harness.reference.effects import Refused, Unreachable
 from harness.reference.messages import BUS, ORIGIN, STORE, Value
 from harness.reference.node import Actor, Strategy
 from harness.reference.origin import Origin
+from harness.reference.rules import Rule
 from harness.reference.settings import Settings as Times
 from harness.reference.zoo import named_design
 from harness.values import decode_value, encode_value
@@ -59,7 +61,7 @@ class Reference:
         peers = {name: redis_peer(*where, settings.access) for name, where in settings.peers.items()}
         times = Times(**settings.times)
         self._place = LivePlace(settings.node, role, peers, settings.nodes, times)
-        self._deletes = count(-1, -1)  # a delete does not say which operation it is
+        self._deletes = numbers(-1, -1)  # a delete does not say which operation it is
         self._timeout_s = times.call_timeout_ns / 1e9
         self.probes: Mapping[str, Probe] = {
             name: RedisCache(*where, access=settings.access, timeout_s=self._timeout_s, ttl_ms=0, lease_ms=0).probe
@@ -123,8 +125,15 @@ class Reference:
             case [b"RELEASE", gate]:
                 self._place.gates.open(self._place.name, gate.decode())
                 return "OK"
-            case [b"CROWD"]:
-                return self._place.gates.crowd()
+            case [b"HELD"]:
+                return self._place.held
+            case [b"MEDDLE", act, count, kind, target]:
+                rule = Rule(kind.decode(), act.decode(), int(count))  # type: ignore[arg-type] # the harness knows the three
+                self._place.rules.setdefault(target.decode(), []).append(rule)
+                return "OK"
+            case [b"DELIVER", target]:
+                self._place.deliver(target.decode())
+                return "OK"
             case [b"AUDIT", *seal] if isinstance(self._place.actor, Origin):
                 self._place.actor.sealed = seal == [b"SEAL"]
                 values = (value for _, value in self._place.actor.audit if not value.gone)
