@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,9 +24,13 @@ class Identity(NamedTuple):
 
     @property
     def alive(self) -> bool:
-        """Whether this very process still runs; a zombie does not."""
+        """Whether this very process still runs; a zombie does not. One that cannot be looked at does if its id is in use."""
+        if boot_id() != self.boot:
+            return False
         fields = _stat(_PROC / str(self.pid) / "stat")
-        return fields is not None and fields.state not in "ZX" and fields.started == self.started and boot_id() == self.boot
+        if fields is None:
+            return _is_there(self.pid)
+        return fields.state not in "ZX" and fields.started == self.started
 
 
 class _Stat(NamedTuple):
@@ -99,6 +104,17 @@ def boot_id() -> str:
         return f"{boot}/{(_PROC / 'self/ns/pid').readlink()}"
     except OSError:
         return ""
+
+
+def _is_there(pid: int) -> bool:
+    """Whether there is a process of this number, whoever may look at it: ``/proc`` can be mounted to hide those of others."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _stat(path: Path) -> _Stat | None:

@@ -143,3 +143,12 @@ def test_identity_of_another_namespace_is_not_taken_for_ours():
     pid, started, boot = told.stdout.split()
     assert boot != procfs.boot_id()
     assert not procfs.Identity(int(pid), int(started), boot).alive
+
+
+def test_a_harness_that_does_not_show_itself_is_alive(monkeypatch):
+    """Where ``/proc`` hides the processes of others, or cannot be read, it is enough that there is one: its run is not swept."""
+    with sleeping() as other:
+        identity = procfs.identify(other.pid)
+        monkeypatch.setattr(procfs, "_stat", lambda _: None)
+        assert identity.alive
+    assert not identity.alive

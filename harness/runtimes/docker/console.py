@@ -79,6 +79,7 @@ class Console:
         self._end = re.compile(rb"\n%s-(\d+) (\d+)\n" % self._token.encode())
         self._sent = 0
         self._turn = asyncio.Lock()
+        self._sending: set[asyncio.Future[None]] = set()
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._heard = bytearray()
         self._gone = ""
@@ -137,7 +138,19 @@ class Console:
         self._connection.close()
 
     async def _send(self, request: bytes) -> None:
-        """Send a whole request, or let go of a shell that got half of one. In a thread, for a busy shell does not read."""
+        """Send a whole request, whatever becomes of whoever waits for it: half of one would spoil the next."""
+        sending = asyncio.ensure_future(self._send_whole(request))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sent_whole)
+        await asyncio.shield(sending)
+
+    def _sent_whole(self, sending: asyncio.Future[None]) -> None:
+        self._sending.discard(sending)
+        if not sending.cancelled():
+            sending.exception()  # who waited for it may be gone
+
+    async def _send_whole(self, request: bytes) -> None:
+        """Send a request, or let go of a shell that got half of one. In a thread, for a busy shell does not read."""
         async with self._turn:
             try:
                 await asyncio.to_thread(self._connection.sendall, request)

@@ -90,6 +90,23 @@ def test_late_reply_is_nobody_elses(container: Container) -> None:
     asyncio.run(scenario())
 
 
+def test_call_that_is_given_up_spoils_no_other(container: Container) -> None:
+    """Who stops waiting while a long script is still being sent takes nothing from others: the shell stays, and answers them."""
+
+    async def scenario() -> None:
+        async with attached(container) as console:
+            busy = asyncio.create_task(console.call("sleep 0.5"))
+            long = asyncio.create_task(console.call(f": <<'END'\n{'y' * 600_000}\nEND"))
+            await asyncio.sleep(0.2)
+            assert not long.done()
+            long.cancel()
+            await asyncio.wait([long])
+            assert (await console.call("echo next")).output == "next\n"
+            await busy
+
+    asyncio.run(scenario())
+
+
 def test_calls_take_milliseconds(container: Container) -> None:
     """The median of a hundred calls is below 20 ms, where ``docker exec`` takes eighty on a quiet machine."""
 
