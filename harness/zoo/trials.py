@@ -6,20 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from checkers import check
+from checkers import CHECKERS, check
 from faults import FAULTS, schedule
 from harness.contract import judge
 from harness.durations import UNITS
+from harness.findings import telling
 from harness.history import History
 from harness.plan import CandidateSpec, Contract, FaultSpec, Plan, WorkloadSpec
 from harness.reference.bug import Bug
 from harness.reference.design import Design
 from harness.reference.places import topology_of
-from harness.results import Outcome
+from harness.results import Finding, Outcome
 from harness.simulation.fleet import PACE
 from harness.simulation.forcing import force
 from harness.simulation.play import play
-from harness.simulation.script import parse_script
+from harness.simulation.script import Step, parse_script
 
 TIMEOUT_NS = 1_000 * UNITS["ms"]
 _PAST_BOUND_NS = 1_000 * UNITS["ms"]
@@ -32,18 +33,23 @@ class Trial:
     Attributes:
         history: the run.
         contract: what it was held to.
-        broken: the names of the findings that break the contract.
+        findings: those that break the contract, the most telling first.
         why: the verdict's reason.
     """
 
     history: History
     contract: Contract
-    broken: frozenset[str]
+    findings: tuple[Finding, ...]
     why: str
 
+    @property
+    def broken(self) -> frozenset[str]:
+        """The names of the findings that break the contract."""
+        return frozenset(finding.name for finding in self.findings)
 
-def forced(bug: Bug, design: Design) -> Trial:
-    """The bug's schedule on ``design``, which is held to what the correct design promises."""
+
+def forced(bug: Bug, design: Design, *, without: str = "") -> Trial:
+    """The bug's schedule on ``design``, which is held to what the correct design promises; ``without`` one of the checkers."""
     contract = bug.correct.promise(bug.correct.settings, PACE.most_ns)
     history = force(
         design,
@@ -52,7 +58,7 @@ def forced(bug: Bug, design: Design) -> Trial:
         settings=design.settings,
         settle_ns=_settle_ns(contract),
     )
-    return _trial(history, contract)
+    return _trial(history, contract, without)
 
 
 def random(
@@ -83,14 +89,22 @@ def random(
     return _trial(history, contract)
 
 
-def _trial(history: History, contract: Contract) -> Trial:
+def scripted(design: Design, contract: Contract, steps: Sequence[Step], *, nodes: int, seed: int = 0) -> Trial:
+    """``steps`` on ``design``; those that cannot be taken are left out."""
+    history = force(
+        design, steps, count=nodes, settings=design.settings, settle_ns=_settle_ns(contract), seed=seed, lenient=True
+    )
+    return _trial(history, contract)
+
+
+def _trial(history: History, contract: Contract, without: str = "") -> Trial:
     plan = Plan(candidate=CandidateSpec(kind="reference"), contract=contract, workloads=(WorkloadSpec(kind="register"),))
-    results = check(history, contract)
+    results = check(history, contract, [name for name in CHECKERS.names if name != without])
     verdict = judge(plan, history, results)
-    harmless = {*verdict.noted, *(excused for excused in verdict.excused)}
-    broken = frozenset(finding.name for result in results for finding in result.findings if finding not in harmless)
+    harmless = {*verdict.noted, *verdict.excused}
+    findings = [finding for result in results for finding in result.findings if finding not in harmless]
     why = verdict.why if verdict.outcome is Outcome.VIOLATED else ""
-    return Trial(history, contract, broken, why)
+    return Trial(history, contract, tuple(sorted(findings, key=telling)), why)
 
 
 def _settle_ns(contract: Contract) -> int:
