@@ -23,8 +23,8 @@ BUG = Bug(
     broken=replace(DESIGN, node=OtherCodec),
     title="publishers and subscribers do not agree on the wiring",
     mechanism=(
-        "The name of the channel, the codec or a switch differs between who publishes and who listens. Publishing succeeds, the "
-        "connection is healthy, and every event is dropped in silence. Only the node that wrote knows of a write."
+        "The name of the channel, the codec or a switch differs between who publishes and who listens. Publishing succeeds, "
+        "the connection is healthy, and every event is dropped in silence. Only the node that wrote knows of a write."
     ),
     observed="From the first write on, nodes agree only by chance: each is right about its own writes and old about all others.",
     seen_in=("jetcache#945 (a codec of Redisson's)", "jetcache#851", "jetcache#944", "jetcache#832"),
@@ -37,4 +37,5 @@ BUG = Bug(
         C reads x at node-2
     """,
     fires=frozenset({"stale-read", "stuck"}),
+    consequences=frozenset({"slow-convergence"}),
 )

@@ -38,9 +38,9 @@ BUG = Bug(
     broken=replace(DESIGN, node=DoubleDelete),
     title="the window of the delayed double delete is too short",
     mechanism=(
-        "The key is deleted, and after a fixed time deleted again, to remove what a reader may have filled from a replica in between. "
-        "The time is a guess. When the replica lags for longer than that, or the process with the timer dies, a reader fills the old "
-        "value after the second delete, and it stays."
+        "The key is deleted, and after a fixed time deleted again, to remove what a reader may have filled from a replica in "
+        "between. The time is a guess. When the replica lags for longer than that, or the process with the timer dies, a "
+        "reader fills the old value after the second delete, and it stays."
     ),
     observed="Nothing for weeks; then, in an hour of high replication lag, old values that stay until the next write.",
     seen_in=("critiques of the delayed double delete (besthub.dev)",),
@@ -55,4 +55,5 @@ BUG = Bug(
         C reads x at node-2
     """,
     fires=frozenset({"stale-read", "stuck"}),
+    consequences=frozenset({"slow-convergence", "lost-write"}),
 )

@@ -24,8 +24,8 @@ BUG = Bug(
     broken=replace(DESIGN, node=FillFromReplica),
     title="fills are read from a lagging replica",
     mechanism=(
-        "A write is committed at the primary and the key is invalidated everywhere. The next read misses and asks a replica, which "
-        "lags and still has the old row. The old value is put, after the invalidation, and nothing removes it again."
+        "A write is committed at the primary and the key is invalidated everywhere. The next read misses and asks a replica, "
+        "which lags and still has the old row. The old value is put, after the invalidation, and nothing removes it again."
     ),
     observed="After a write a node answers with the old value, for far longer than the replica ever lags.",
     seen_in=("Facebook's remote markers (NSDI 2013)", "django-cachalot#53", "MediaWiki WANObjectCache's HOLDOFF_TTL"),
@@ -40,4 +40,5 @@ BUG = Bug(
         C reads x at node-2
     """,
     fires=frozenset({"stale-read", "stuck"}),
+    consequences=frozenset({"read-your-writes", "slow-convergence", "lost-write"}),
 )

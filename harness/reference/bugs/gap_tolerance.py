@@ -25,10 +25,13 @@ BUG = Bug(
     broken=replace(DESIGN, node=TolerateGaps),
     title="lost invalidations are tolerated up to a number",
     mechanism=(
-        "Events are numbered, and a node repairs itself only when more than ten of them are missing. Whatever is lost below that is "
-        "never repaired: the tolerance counts events, and says nothing about for how long a key may be old."
+        "Events are numbered, and a node repairs itself only when more than ten of them are missing. Whatever is lost below "
+        "that is never repaired: the tolerance counts events, and says nothing about for how long a key may be old."
     ),
-    observed="A key that is rarely written stays old at one node, for ever if it has no time to live. Busy keys heal by their next write.",
+    observed=(
+        "A key that is rarely written stays old at one node, for ever if it has no time to live. Busy keys heal by their next "
+        "write."
+    ),
     seen_in=("hazelcast#25304", "Hazelcast's hazelcast.invalidation.max.tolerated.miss.count, 10 unless it is set"),
     fix="Tolerate none: hazelcast.invalidation.max.tolerated.miss.count=0, with a short reconciliation interval.",
     schedule="""
@@ -40,7 +43,6 @@ BUG = Bug(
         C reads x at node-2
     """,
     fires=frozenset({"stale-read", "stuck"}),
-    faults=(
-        {"kind": "drop", "between": (("bus",), ("node",)), "probability": 0.05, "every": "3s", "lasts": "1s", "after": "1s"},
-    ),
+    consequences=frozenset({"slow-convergence"}),
+    faults=({"kind": "drop", "between": (("node",), ("bus",)), "probability": 0.2, "every": "3s", "lasts": "1s", "after": "1s"},),
 )

@@ -29,13 +29,15 @@ BUG = Bug(
     broken=replace(DESIGN, node=TellOnce),
     title="an invalidation that failed is ignored",
     mechanism=(
-        "The write is committed, and the delete or the publication that should follow runs into a time-out. The error is logged or "
-        "swallowed, because a cache must not make a write fail, and nobody tries again. Subscribers cannot notice: what was never "
-        "published leaves no gap in the numbers."
+        "The write is committed, and the delete or the publication that should follow runs into a time-out. The error is "
+        "logged or swallowed, because a cache must not make a write fail, and nobody tries again. Subscribers cannot notice: "
+        "what was never published leaves no gap in the numbers."
     ),
     observed="After a short network trouble at one writer, the keys that it wrote then stay old everywhere but at that node.",
     seen_in=("Tigris's rename (tigrisdata.com/blog/antithesis)", "mcrouter#190"),
-    fix="Keep the invalidation until it has been delivered: an outbox that is committed with the write, or a retry that survives.",
+    fix=(
+        "Keep the invalidation until it has been delivered: an outbox that is committed with the write, or a retry that survives."
+    ),
     schedule="""
         A writes x at node-1
         B reads x at node-2
@@ -45,5 +47,6 @@ BUG = Bug(
         C reads x at node-2
     """,
     fires=frozenset({"stale-read", "stuck"}),
+    consequences=frozenset({"slow-convergence"}),
     faults=({"kind": "partition", "between": (("node",), ("bus",)), "at_most": 1, "every": "3s", "lasts": "1s", "after": "1s"},),
 )

@@ -46,8 +46,9 @@ BUG = Bug(
     broken=replace(DESIGN, node=NoEcho),
     title="the writer's own cache is not invalidated",
     mechanism=(
-        "The subscription does not echo (NOLOOP), or the node skips events that carry its own id, in the belief that it has dropped "
-        "the key when it wrote. The code that writes believes that the bus will do it. So all nodes drop the key but the one that wrote."
+        "The subscription does not echo (NOLOOP), or the node skips events that carry its own id, in the belief that it has "
+        "dropped the key when it wrote. The code that writes believes that the bus will do it. So all nodes drop the key but "
+        "the one that wrote."
     ),
     observed="Who writes and reads at the same node reads the old value; at all other nodes the new one is there.",
     seen_in=("Infinispan ISPN-5607", "Redis CLIENT TRACKING with NOLOOP", "the instance id of FusionCache's backplane"),
@@ -61,4 +62,5 @@ BUG = Bug(
         B reads x at node-2
     """,
     fires=frozenset({"stale-read", "stuck", "read-your-writes"}),
+    consequences=frozenset({"slow-convergence"}),
 )

@@ -33,11 +33,14 @@ BUG = Bug(
     broken=replace(DESIGN, node=PutAtCommit),
     title="what was read in a transaction is put at its end",
     mechanism=(
-        "The cache takes part in transactions: what a transaction has read is put when it commits, so that a rollback leaves no "
-        "trace. A transaction reads the old value and goes on working. Meanwhile another one changes the key, commits, and its "
-        "invalidation finds nothing to drop. Then the first one commits, and the old value is put."
+        "The cache takes part in transactions: what a transaction has read is put when it commits, so that a rollback leaves "
+        "no trace. A transaction reads the old value and goes on working. Meanwhile another one changes the key, commits, and "
+        "its invalidation finds nothing to drop. Then the first one commits, and the old value is put."
     ),
-    observed="As with a late fill: a node answers with the old value until the next write. The longer transactions are, the more often.",
+    observed=(
+        "As with a late fill: a node answers with the old value until the next write. The longer transactions are, the more "
+        "often."
+    ),
     seen_in=("carlos#2141 (Spring's TransactionAwareCacheManagerProxy)",),
     fix="Put when the read returns and under a guard that an invalidation takes away; defer evictions to the commit, never puts.",
     schedule="""
@@ -51,4 +54,5 @@ BUG = Bug(
         C reads x at node-2
     """,
     fires=frozenset({"stale-read", "stuck"}),
+    consequences=frozenset({"node-regress", "monotonic-reads", "read-your-writes", "slow-convergence", "lost-write"}),
 )

@@ -1,19 +1,19 @@
 """Broadcast at most once: whoever may have missed an invalidation forgets everything.
 
-The node that wrote publishes the invalidation after the commit, and acknowledges the write once the bus has it. The bus delivers to
-whoever listens at that moment and keeps nothing, like publish/subscribe in Redis. So every node watches for losses: events are
-numbered within a run of the bus, and beats tell the latest number. A number that was skipped, another run of the bus, or a silence
-(a cut, a pause of the node itself) mean that something may have been missed, and the node flushes. While it hears nothing it asks
-the source for every read and keeps nothing.
+The node that wrote publishes the invalidation after the commit, and acknowledges the write once the bus has it. The bus delivers
+to whoever listens at that moment and keeps nothing, like publish/subscribe in Redis. So every node watches for losses: events are
+numbered within a run of the bus, and beats tell the latest number. A number that was skipped, another run of the bus, or a
+silence (a cut, a pause of the node itself) mean that something may have been missed, and the node flushes. While it hears nothing
+it asks the source for every read and keeps nothing.
 
 There are no versions. An invalidation tears up the fetch that is under way for its key: its record goes to the read that began
-it, but is not kept. Reads that come meanwhile wait, and then look again: taking its record would make their age that of the fetch.
+it, but is not kept. Reads that come meanwhile wait, and then look again: an answer from before they asked may be too old.
 
-A node that dies between commit and publication tells nobody. When it comes back it has everybody flush; if it never does, or if a
-commit is carried out long after its node has given it up, the time to live is the backstop.
+A node that dies between commit and publication tells nobody. When it comes back it has everybody flush; if it never does, or if
+a commit is carried out long after its node has given it up, the time to live is the backstop.
 
-Promise: a read is stale for no longer than an event takes from the bus to a node; across a fault, no longer than the fault and then
-until the writer hands its event over, or the next beat tells of what was missed.
+Promise: a read is stale for no longer than an event takes from the bus to a node; across a fault, no longer than the fault and
+then until the writer hands its event over, or the next beat tells of what was missed.
 """
 
 from __future__ import annotations
