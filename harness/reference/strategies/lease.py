@@ -15,7 +15,8 @@ from __future__ import annotations
 from typing import Any
 
 from harness.plan import Contract
-from harness.reference.design import Design, bounded
+from harness.reference.clocks import by_the_clock
+from harness.reference.design import Design
 from harness.reference.effects import Call, Flow, Gate, Sleep
 from harness.reference.messages import ORIGIN, STORE, Commit, Fetch, Record, Value
 from harness.reference.node import Strategy
@@ -85,7 +86,7 @@ def outlived(settings: Settings) -> int:
 def promise(settings: Settings, hop_ns: int) -> Contract:  # noqa: ARG001 - messages only cost time
     """Exact but for deletes that are lost with whoever should have sent them."""
     anywhere = {"read_your_writes": "any-node", "monotonic_reads": "any-node"}
-    return bounded(0, outlived(settings), linearizable=True, sessions=anywhere)
+    return by_the_clock(0, outlived(settings), linearizable=True, sessions=anywhere)
 
 
 DESIGN = Design("lease", LeaseFill, promise, store=Store, settings=Settings(lease_ns=300_000_000))
