@@ -7,14 +7,9 @@ Operations are aggregated here; single ones are only kept around findings, so th
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.durations import format_duration
@@ -33,11 +28,11 @@ from reports.rows import Row, rows
 from reports.series import BINS, Series, series
 from reports.spacetime import spacetime
 from reports.tables import by_node, by_phase, of_run
+from reports.templates import asset, policy, templates
 from reports.time_charts import CLOSING, load_end_ns, named, span_ns, time_charts
 
 _MOST_FINDINGS = 40
 _LOG_CHARACTERS = 20_000
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +69,10 @@ def render_html(report: Report) -> str:
     known = ages(history, contract)
     binned = series(history, known)
     span = span_ns(history, binned)
-    script = _asset("page.js")
+    script = asset("page.js")
     findings = report.findings
     return (
-        _templates()
+        templates()
         .get_template("page.html")
         .render(
             report=report,
@@ -98,9 +93,9 @@ def render_html(report: Report) -> str:
             logs={name: text[-_LOG_CHARACTERS:] for name, text in report.logs.items()},
             cuts=_cuts(report),
             data=_data(report, binned, span),
-            style=Markup(_asset("page.css")),  # noqa: S704  # our own file
+            style=Markup(asset("page.css")),  # noqa: S704  # our own file
             script=Markup(script),  # noqa: S704  # our own file
-            policy=f"{_POLICY}; script-src 'sha256-{_digest(script)}'",
+            policy=policy(script),
         )
     )
 
@@ -216,35 +211,3 @@ def _data(report: Report, binned: Series, span: int) -> Markup:
     }
     text = json.dumps(data, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704  # JSON without markup
-
-
-@cache
-def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: value if isinstance(value, Markup) else words.printable(value),
-    )
-    environment.filters |= {
-        "count": words.count,
-        "duration": format_duration,
-        "instant": words.instant,
-        "linked": words.linked,
-        "moment": words.moment,
-        "one_line": words.one_line,
-        "sentence": words.sentence,
-        "signed": lambda answer: words.SIGNS[str(answer)],
-    }
-    environment.globals |= {"interval": words.interval, "quantity": words.quantity}
-    return environment
-
-
-def _asset(name: str) -> str:
-    return files("reports").joinpath(name).read_text(encoding="utf-8")
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
