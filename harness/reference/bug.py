@@ -10,6 +10,19 @@ from harness.reference.design import Design
 
 HOT = {"kind": "register", "keys": 30, "sessions": 12, "rate": 1200.0}
 COLD = {"kind": "cold-register", "sessions": 6, "scale": 0.2}
+WIDE = {"kind": "register", "keys": 800, "sessions": 60, "rate": 1200.0, "zipf": 0.3, "reads": 0.7}
+"""Many keys, each written now and then: what is wrong with one stays wrong for a while."""
+
+SLOW_SOURCE = {
+    "kind": "reorder",
+    "between": (("node",), ("origin",)),
+    "after": "500ms",
+    "every": "2500ms",
+    "lasts": "1500ms",
+    "probability": 0.1,
+    "by": "300ms",
+}
+"""Every tenth request to the source, and every tenth answer, takes far longer than the others."""
 
 
 @dataclass(frozen=True, slots=True)

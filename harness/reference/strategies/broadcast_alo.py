@@ -3,13 +3,13 @@
 The source commits a write together with its event (an *outbox*: no crash can part the two) and hands the event, key and stamp, to
 the bus until the bus has it. Every node keeps, for each key, a *floor*: the highest stamp that it has heard of. An event raises
 the floor and drops an entry below it; a fill below the floor is not kept. So it does not matter how late, how often or in which
-order events come, nor how slow a fill is. That a key does not exist is an entry as well: absent with stamp 0, or with the stamp of
-its deletion.
+order events come, nor how slow a fill is. That a key does not exist is an entry as well: absent with stamp 0, or with the stamp
+of its deletion.
 
 Floors are forgotten after a while. A fill that takes longer than that is not kept: what it should have been compared with may be
 forgotten. Misses of one key share one fetch. A read that comes while it is under way takes its record only if that is not older
-than what the node has heard of; who asked before it began takes it in any case. A write names the stamp that it replaces: a
-request that arrives after a newer write, because it was held up or sent twice, does nothing.
+than what the node had heard of when the read came; who asked before the fetch began takes it in any case. A write names the stamp
+that it replaces: a request that arrives after a newer write, because it was held up or sent twice, does nothing.
 
 The bus keeps its events and numbers them. A node asks for the present number before it keeps anything, and whenever a beat tells
 of a higher number than it has heard, it asks for the rest again.
@@ -59,7 +59,7 @@ class BroadcastAtLeastOnce(Strategy):
     Attributes:
         entries: what it serves.
         floors: what it has heard of by key, the latest last.
-        flights: the fetches under way by key; each ends with its record, or with None if the source did not answer.
+        flights: the fetches under way by key; each ends with its record, or with None if it can tell nothing.
         heard: the number up to which no event is missing; None until the bus has told where it stands.
     """
 
@@ -98,36 +98,38 @@ class BroadcastAtLeastOnce(Strategy):
         """Fetch ``key``, or share the fetch that is under way, or the one after that."""
         flight = self.flights.get(key)
         if flight is not None:
+            known = self.known(key)
+            yield Gate("fill.join", key)
             record: Record | None = yield Wait(flight)
-            if record is not None and self.suffices(key, record):
+            if record is not None and self.suffices(record, known):
                 return record
-            # Who fetches now has begun after this read was called: his record will do, whatever is heard of meanwhile.
+            # A fetch that is under way now has begun after this read was called: its record will do in any case.
             flight = self.flights.get(key)
-        return (yield from self.lead(key)) if flight is None else (yield Wait(flight))
+        return (yield from self.fill(key)) if flight is None else (yield Wait(flight))
 
-    def suffices(self, key: str, record: Record) -> bool:
-        """Whether ``record`` will do for a read that came while it was being fetched."""
-        return self.admits(key, record)
+    def suffices(self, record: Record, known: int) -> bool:
+        """Whether ``record`` will do for a read that joined its fetch, and then knew of the stamp ``known``."""
+        return record.stamp >= known
 
-    def lead(self, key: str) -> Flow[Record | None]:
-        """Fetch ``key`` for this read and for all that join it."""
+    def fill(self, key: str) -> Flow[Record | None]:
+        """Fetch ``key`` for this read and for all that join it, and keep the record if no newer one can have been heard of."""
         flight = self.flights[key] = Latch()
-        try:
-            record = yield from self.fill(key)
-        except Unreachable:
-            record = None
+        began_ns, listening = self.place.monotonic_ns(), self.heard is not None
+        record = yield from self.fetch(key)
+        comparable = record is not None and self.remembers(began_ns)
+        if record is not None and comparable and listening and self.admits(key, record):
+            self.entries[key] = record
         del self.flights[key]
-        yield Open(flight, record)
+        yield Open(flight, record if comparable else None)
         return record
 
-    def fill(self, key: str) -> Flow[Record]:
-        """Fetch the record of ``key``, and keep it if events can be trusted to have told of any newer one."""
-        began_ns = self.place.monotonic_ns()
-        listening = self.heard is not None
-        record: Record = yield Call(ORIGIN, Fetch(key))
+    def fetch(self, key: str) -> Flow[Record | None]:
+        """What the source has of ``key``; None if it does not answer."""
+        try:
+            record: Record = yield Call(ORIGIN, Fetch(key))
+        except Unreachable:
+            return None
         yield Gate("fill.before-put", key)
-        if listening and self.remembers(began_ns) and self.admits(key, record):
-            self.entries[key] = record
         return record
 
     def admits(self, key: str, record: Record) -> bool:

@@ -32,14 +32,10 @@ class BroadcastUpdate(BroadcastAtLeastOnce):
         """Updates, and what else a subscriber hears."""
         match message:
             case Delivery(number, Update(key, record)):
-                self.receive(number, key, record)
+                self.take_in(key, record)
                 self.count(number)
             case _:
                 super().hear(source, message)
-
-    def receive(self, number: int, key: str, record: Record) -> None:  # noqa: ARG002 - the number says nothing about the key
-        """Take in what the bus's ``number``-th event says."""
-        self.take_in(key, record)
 
     def take_in(self, key: str, record: Record) -> None:
         """Take ``record`` for what is held of ``key``, if it is newer."""
