@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.plan import Contract
 from harness.reference.bus import Broadcast
+from harness.reference.messages import BUS, ORIGIN, STORE
 from harness.reference.node import Actor, Strategy
 from harness.reference.origin import Origin
 from harness.reference.settings import Settings
@@ -28,6 +29,7 @@ class Design:
         origin: the source of truth; None where the cache nodes themselves are the store.
         bus: what carries events; None if nothing does.
         store: the cache tier that all nodes share; None if there is none.
+        stores: the names of its members.
         settings: the times that it is meant to be run with.
         talks: whether cache nodes talk to each other.
     """
@@ -38,8 +40,15 @@ class Design:
     origin: type[Origin] | None = Origin
     bus: type[Broadcast] | None = None
     store: type[Actor] | None = None
+    stores: tuple[str, ...] = (STORE,)
     settings: Settings = field(default=Settings())
     talks: bool = False
+
+    @property
+    def shared(self) -> Mapping[str, type[Actor]]:
+        """What runs at each place that the cache nodes share."""
+        places = {ORIGIN: self.origin, BUS: self.bus, **dict.fromkeys(self.stores, self.store)}
+        return {place: actor for place, actor in places.items() if actor is not None}
 
 
 def bounded(steady_ns: int, repair_ns: int, *, during: Mapping[str, str | None] | None = None, **promises: Any) -> Contract:

@@ -18,12 +18,13 @@ def node_names(count: int) -> tuple[str, ...]:
 def topology_of(design: Design, count: int) -> Topology:
     """Cache nodes that clients ask, and what the nodes share: origin, bus, store; everybody may talk to everybody."""
     names = node_names(count)
-    shared = [place for place, there in ((ORIGIN, design.origin), (BUS, design.bus), (STORE, design.store)) if there]
+    shared = list(design.shared)
     nodes = [Node(index, name, "node") for index, name in enumerate(names)]
-    nodes += [Node(count + index, place, place) for index, place in enumerate(shared)]
+    nodes += [Node(count + index, place, STORE if place in design.stores else place) for index, place in enumerate(shared)]
     links = [Link(CLIENT, name) for name in names]
     links += [Link(name, place) for name in names for place in shared]
     links += [Link(ORIGIN, place) for place in shared if design.origin and place != ORIGIN]
     links += [Link(one, other) for at, one in enumerate(names) for other in names[at + 1 :]] if design.talks else []
+    links += [Link(BUS, place) for place in design.stores if design.bus and design.store]
     every = tuple(range(count))
     return Topology(tuple(nodes), tuple(links), writable=every, readable=every)

@@ -10,7 +10,7 @@ from harness.history import Episode, History, Status
 from harness.operations import Keyspace
 from harness.reference.design import Design
 from harness.reference.gates import Gates
-from harness.reference.messages import BUS, ORIGIN, STORE, Value
+from harness.reference.messages import ORIGIN, Value
 from harness.reference.node import Actor
 from harness.reference.origin import Origin
 from harness.reference.places import node_names
@@ -52,8 +52,7 @@ class Fleet:
         self.gates = Gates()
         self.rows = Rows()
         self.names = node_names(count)
-        roles: dict[str, type[Actor] | None] = dict.fromkeys(self.names, design.node)
-        roles |= {ORIGIN: design.origin, BUS: design.bus, STORE: design.store}
+        roles: dict[str, type[Actor]] = {**dict.fromkeys(self.names, design.node), **design.shared}
         self.machines: dict[str, Machine] = {
             name: Machine(
                 name,
@@ -66,7 +65,6 @@ class Fleet:
                 seed=str(seed),
             )
             for name, actor in roles.items()
-            if actor is not None
         }
         for machine in self.machines.values():
             machine.machines = self.machines
