@@ -171,7 +171,7 @@ class _Stage:
             version = self._versions[key] = self._versions.get(key, 0) + 1
         before = await self._held()
         session.work = asyncio.create_task(self._operate(session, Operation(function, index, self._nodes.index(node), version)))
-        while not session.work.done() and await self._held() == before:
+        while not session.work.done() and await self._held() == before:  # noqa: ASYNC110 - what is held shows only when asked
             await asyncio.sleep(_LOOK_S)
 
     async def _operate(self, session: _Session, operation: Operation, workload: int = 0) -> Outcome:

@@ -128,7 +128,11 @@ class LivePlace(Host):
         return await end
 
     async def converse(self, name: str, connection: Connection) -> None:
-        """Take in what the place called ``name`` says on ``connection``, until that ends; meanwhile it is spoken to on it."""
+        """Speak with the place called ``name``, which has opened ``connection``, until that ends."""
+        connection.writer.write(encode_command(PEER, self.name.encode()))
+        await self._listen(name, connection)
+
+    async def _listen(self, name: str, connection: Connection) -> None:
         self._connected[name] = connection
         try:
             while True:
@@ -191,9 +195,11 @@ class LivePlace(Host):
         while True:
             try:
                 connection = await peer.connect()
+                # A proxy accepts before anybody is there; so only the other side's own name means that it is reached.
                 connection.writer.write(encode_command(PEER, self.name.encode()))
+                await read_command(connection.reader)
                 self._reached[name].set()
-                await self.converse(name, connection)
-            except OSError:
+                await self._listen(name, connection)
+            except (EOFError, OSError, ValueError):
                 pass
             await asyncio.sleep(_AGAIN_S)
