@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.reference.design import Design
 from harness.reference.effects import Refused, Unreachable
-from harness.reference.messages import BUS, ORIGIN, STORE, Value
+from harness.reference.messages import Value
 from harness.reference.node import Actor, Strategy
 from harness.reference.origin import Origin
 from harness.reference.rules import Rule
@@ -143,5 +143,4 @@ class Reference:
 
 def _role(design: Design, name: str) -> type[Actor]:
     """Who runs at the place called ``name``."""
-    shared: Mapping[str, type[Actor] | None] = {ORIGIN: design.origin, BUS: design.bus, STORE: design.store}
-    return shared.get(name) or design.node
+    return design.shared.get(name, design.node)
