@@ -80,5 +80,5 @@ BUG = Bug(
         C is answered
     """,
     fires=frozenset({"wrong-key"}),
-    faults=({"kind": "delay", "between": (("node",), ("store",)), "every": "4s", "lasts": "1s", "delay": "300ms"},),
+    faults=({"kind": "delay", "between": (("node",), ("store",)), "every": "7s", "lasts": "5500ms", "delay": "230ms", "jitter_by": "60ms"},),
 )
