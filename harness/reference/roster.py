@@ -1,7 +1,7 @@
 """The roster: the one place that decides which members of a pool of stores are in use, and tells everybody.
 
-It asks each member all the time whether it is there. Who does not answer is out. Who answers again is cleared before it is in again:
-while it was out it was told of no write. A roster that was restarted trusts nobody and clears everybody.
+It asks each member all the time whether it is there. Who does not answer is out. Who answers again is cleared before it is in
+again: while it was out it was told of no write. A roster that was restarted trusts nobody and clears everybody.
 """
 
 from __future__ import annotations

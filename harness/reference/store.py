@@ -1,9 +1,9 @@
 """The shared cache tier: one server that all nodes ask, like memcached. It forgets everything when it is restarted.
 
 Whoever finds nothing with ``Lease`` may win the right to fill: a token, for a while. ``SetIf`` stores only for whoever has the
-newest token of the key. A delete, an expiry, a value that is stored and a restart each make older tokens worthless, so a fill that
-began before any of them comes to nothing. These are the leases of Facebook (NSDI 2013), and in memcached's meta commands ``mg``
-with the flag ``N`` and ``ms`` with the flag ``C``.
+newest token of the key. A delete, an expiry, a value that is stored and a restart each make older tokens worthless, so a fill
+that began before any of them comes to nothing. These are the leases of Facebook (NSDI 2013), and in memcached's meta commands
+``mg`` with the flag ``N`` and ``ms`` with the flag ``C``.
 
 An entry lives on the server's monotonic clock: nobody can set it.
 """

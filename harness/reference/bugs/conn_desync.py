@@ -28,7 +28,7 @@ class ConnDesync(LeaseFill):
         super().__init__(place)
         self.waiting: deque[Latch] = deque()
 
-    def ask(self, key: str, request: Any) -> Flow[Any]:  # noqa: ARG002
+    def ask(self, key: str, request: Any) -> Flow[Any]:
         """Send ``request`` and take the next reply that nobody before us waits for."""
         mine = Latch()
         self.waiting.append(mine)
@@ -61,8 +61,9 @@ BUG = Bug(
     broken=replace(DESIGN, node=ConnDesync),
     title="a cancelled request leaves its reply in the connection",
     mechanism=(
-        "A node gives a request up: its caller went away, or it took too long. The connection goes back to the pool, and the reply is "
-        "still to come. The next request on this connection takes it for its own, the one after that takes the next, and so on."
+        "A node gives a request up: its caller went away, or it took too long. The connection goes back to the pool, and the "
+        "reply is still to come. The next request on this connection takes it for its own, the one after that takes the next, "
+        "and so on."
     ),
     observed="A read of one key is answered with the value of another, one step off, until the connection is closed.",
     seen_in=("redis/redis-py#2624, #2665", "OpenAI, 20 March 2023"),
@@ -80,5 +81,14 @@ BUG = Bug(
         C is answered
     """,
     fires=frozenset({"wrong-key"}),
-    faults=({"kind": "delay", "between": (("node",), ("store",)), "every": "7s", "lasts": "5500ms", "delay": "230ms", "jitter_by": "60ms"},),
+    faults=(
+        {
+            "kind": "delay",
+            "between": (("node",), ("store",)),
+            "every": "7s",
+            "lasts": "5500ms",
+            "delay": "230ms",
+            "jitter_by": "60ms",
+        },
+    ),
 )

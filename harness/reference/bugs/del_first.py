@@ -28,8 +28,8 @@ BUG = Bug(
     broken=replace(DESIGN, node=DeleteFirst),
     title="delete first, then write",
     mechanism=(
-        "The writer deletes the entry and then commits. A reader comes in between, misses, takes the old value from the source and "
-        "stores it again, with a valid lease. The commit follows, and no delete does."
+        "The writer deletes the entry and then commits. A reader comes in between, misses, takes the old value from the source "
+        "and stores it again, with a valid lease. The commit follows, and no delete does."
     ),
     observed="Every node answers with the old value until its time to live has run out; the writer does not see its own write.",
     seen_in=("Tigris, a delete-then-read race found with Antithesis",),

@@ -13,7 +13,7 @@ from harness.reference.strategies.pool import DESIGN, Pool
 class GutterDelete(Pool):
     """Deletes where it would read."""
 
-    def purge(self, key: str, stamp: int) -> Flow[None]:  # noqa: ARG002
+    def purge(self, key: str, stamp: int) -> Flow[None]:
         """Delete at the member whose key it is now."""
         yield from self.ask(key, Delete(self.entry(key)))
 
@@ -25,12 +25,15 @@ BUG = Bug(
     broken=replace(DESIGN, node=GutterDelete),
     title="deletes do not go where the fail-over went",
     mechanism=(
-        "While a cache server is out, another one has its keys. When it is back, writes delete there, and what the stand-in has stays "
-        "where it is. The next time the server is out, the stand-in answers with the values of the last time."
+        "While a cache server is out, another one has its keys. When it is back, writes delete there, and what the stand-in has "
+        "stays where it is. The next time the server is out, the stand-in answers with the values of the last time."
     ),
     observed="Whenever a cache server goes out, some of its keys go back in time, until their time to live has run out.",
     seen_in=("facebook/mcrouter#105, #146, #190",),
-    fix="Delete at every server that may have the key, the stand-in included, or let the stand-in's entries live for seconds only.",
+    fix=(
+        "Delete at every server that may have the key, the stand-in included, or let the stand-in's entries live for seconds "
+        "only."
+    ),
     schedule="""
         kill store-1
         wait 450ms                       # it is out

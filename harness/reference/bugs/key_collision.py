@@ -23,8 +23,9 @@ BUG = Bug(
     broken=replace(DESIGN, node=KeyCollision),
     title="the cache key omits a dimension",
     mechanism=(
-        "An answer depends on more than its entry's name says: the user, the language, a header that should be in Vary. Here the last "
-        "letter of the key is the user, and entries are stored under the key without it. Whoever fills the entry first fills it for all."
+        "An answer depends on more than its entry's name says: the user, the language, a header that should be in Vary. Here the"
+        " last letter of the key is the user, and entries are stored under the key without it. Whoever fills the entry first "
+        "fills it for all."
     ),
     observed="A read of one key is answered with the value of another: another user's page.",
     seen_in=("Steam, 25 December 2015",),

@@ -12,7 +12,7 @@ from harness.reference.strategies.two_tier import DESIGN, TwoTier
 class NoBus(TwoTier):
     """Purges the store and the memory of the node that writes."""
 
-    def purge_copies(self, key: str, stamp: int) -> Flow[None]:  # noqa: ARG002
+    def purge_copies(self, key: str, stamp: int) -> Flow[None]:
         """Drop the key here."""
         self.drop(key)
         yield from ()
@@ -25,10 +25,13 @@ BUG = Bug(
     broken=replace(DESIGN, node=NoBus),
     title="a removal does not reach the memory of other nodes",
     mechanism=(
-        "A cache with two tiers removes a key from the shared store and from the memory of the node where it was called. The other nodes "
-        "have copies of their own, and nothing tells them."
+        "A cache with two tiers removes a key from the shared store and from the memory of the node where it was called. The "
+        "other nodes have copies of their own, and nothing tells them."
     ),
-    observed="The node that wrote is right at once; every other node answers with its old copy until the copy's time to live has run out.",
+    observed=(
+        "The node that wrote is right at once; every other node answers with its old copy until the copy's time to live has run "
+        "out."
+    ),
     seen_in=("the documentation of .NET HybridCache (AspNetCore.Docs PR#34224)", "ZiggyCreatures/FusionCache#573"),
     fix="Connect the nodes by a bus (a backplane), or give the copies a time to live that readers can bear.",
     schedule="""

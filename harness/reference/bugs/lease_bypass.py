@@ -15,7 +15,8 @@ class LeaseBypass(LeaseFill):
 
     def lose(self, key: str) -> Flow[Record | None]:
         """Take the record from the source for this read alone."""
-        return (yield Call(ORIGIN, Fetch(key)))
+        record: Record = yield Call(ORIGIN, Fetch(key))
+        return record
 
 
 BUG = Bug(
@@ -25,9 +26,9 @@ BUG = Bug(
     broken=replace(DESIGN, node=LeaseBypass),
     title="who does not get the lease reads past the cache",
     mechanism=(
-        "One node holds the right to fill; it has read the old value and is slow. A write commits. Another node misses, does not get "
-        "the right, and answers from the source: the new value. Then the first stores the old one, and the next reader finds it: the "
-        "delete of the write is still on its way."
+        "One node holds the right to fill; it has read the old value and is slow. A write commits. Another node misses, does not"
+        " get the right, and answers from the source: the new value. Then the first stores the old one, and the next reader "
+        "finds it: the delete of the write is still on its way."
     ),
     observed="Readers go from the new value back to the old one, for as long as the delete takes.",
     seen_in=("compare Facebook's leases, where the losers wait and retry (NSDI 2013)",),

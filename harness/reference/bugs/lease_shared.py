@@ -32,9 +32,9 @@ BUG = Bug(
     broken=replace(DESIGN, store=SharedLease),
     title="a lease that two nodes hold",
     mechanism=(
-        "Two nodes miss and both may fill. The first has read the old value and is slow. A write commits; the second reads the new "
-        "value and stores it, and its readers see it. Then the first stores the old value over it: the delete of the write, which "
-        "would make both rights worthless, is still on its way."
+        "Two nodes miss and both may fill. The first has read the old value and is slow. A write commits; the second reads the "
+        "new value and stores it, and its readers see it. Then the first stores the old value over it: the delete of the write, "
+        "which would make both rights worthless, is still on its way."
     ),
     observed="Readers go from the new value back to the old one, for as long as the delete takes.",
     seen_in=("compare Facebook's leases: one token for a key in ten seconds (NSDI 2013)",),

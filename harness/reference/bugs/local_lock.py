@@ -56,12 +56,13 @@ BUG = Bug(
     broken=replace(DESIGN, node=LocalLock),
     title="a local lock taken for a global one",
     mechanism=(
-        "A mutex guards the refill in each process. With several processes there are as many mutexes: all of them load the key at "
-        "once, and the slowest stores last. If it has read the source before a write and stores after the delete, the old value is back."
+        "A mutex guards the refill in each process. With several processes there are as many mutexes: all of them load the key "
+        "at once, and the slowest stores last. If it has read the source before a write and stores after the delete, the old "
+        "value is back."
     ),
     observed=(
-        "As many loads after each invalidation as there are processes, and now and then all nodes go back to an old value until its "
-        "time to live has run out."
+        "As many loads after each invalidation as there are processes, and now and then all nodes go back to an old value until "
+        "its time to live has run out."
     ),
     seen_in=("one of the four common mistakes", "NationalSecurityAgency/datawave#74"),
     fix="Let the store, which all processes share, decide who fills: a lease, and a token with the value.",

@@ -30,13 +30,13 @@ class LockPause(LeaseFill):
         """Fetch the record, make sure that the lock is still ours, and store."""
         yield Gate("lock.acquired", key)
         record: Record = yield Call(ORIGIN, Fetch(key))
-        if (yield from self.ask(key, SetIf(self.lock(key), True, self.settings.lease_ns, token))):  # noqa: FBT003
+        if (yield from self.ask(key, SetIf(self.lock(key), True, self.settings.lease_ns, token))):
             yield Gate("fill.before-put", key)
             yield from self.ask(key, Set(self.entry(key), record, self.settings.ttl_ns))
             yield from self.ask(key, Delete(self.lock(key)))
         return record
 
-    def purge(self, key: str, stamp: int) -> Flow[None]:  # noqa: ARG002
+    def purge(self, key: str, stamp: int) -> Flow[None]:
         """Break the lock and delete."""
         yield Calls((Call(STORE, Delete(self.lock(key))), Call(STORE, Delete(self.entry(key)))))
 
@@ -52,9 +52,9 @@ BUG = Bug(
     broken=replace(DESIGN, node=LockPause),
     title="a lock expires while its holder stands still",
     mechanism=(
-        "A node fills under a lock with a time to live. It makes sure that it still has the lock, and then stands still: a collection "
-        "of garbage, a paused machine. The lock expires, a write commits, another node fills the new value. The first goes on where "
-        "it was and stores the old value. The lock cannot stop it, for the store does not look at the lock."
+        "A node fills under a lock with a time to live. It makes sure that it still has the lock, and then stands still: a "
+        "collection of garbage, a paused machine. The lock expires, a write commits, another node fills the new value. The first"
+        " goes on where it was and stores the old value. The lock cannot stop it, for the store does not look at the lock."
     ),
     observed="Every node goes back to the old value, until its time to live has run out or the next write.",
     seen_in=('Martin Kleppmann, "How to do distributed locking"', "bsm/redislock#93", "redisson/redisson#4863"),

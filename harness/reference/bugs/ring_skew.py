@@ -38,7 +38,7 @@ class RingSkew(Pool):
             except Unreachable:
                 self.eject(member)
 
-    def purge(self, key: str, stamp: int) -> Flow[None]:  # noqa: ARG002
+    def purge(self, key: str, stamp: int) -> Flow[None]:
         """Delete at every member; who does not answer is out, so it does not matter there."""
         there, delete = self.members(), Delete(self.entry(key))
         replies = yield Calls(tuple(Call(member, delete) for member in there))
@@ -58,12 +58,18 @@ BUG = Bug(
     broken=replace(DESIGN, node=RingSkew),
     title="every node has its own view of the pool",
     mechanism=(
-        "A cache server does not answer one node, and that node goes on without it: it reads and deletes elsewhere. The other nodes reach "
-        "the server and go on reading there, where no delete of the first node arrives."
+        "A cache server does not answer one node, and that node goes on without it: it reads and deletes elsewhere. The other "
+        "nodes reach the server and go on reading there, where no delete of the first node arrives."
     ),
-    observed="Nodes disagree for as long as one of them does without the server, key by key, and the first goes back in time when it returns.",
+    observed=(
+        "Nodes disagree for as long as one of them does without the server, key by key, and the first goes back in time when it "
+        "returns."
+    ),
     seen_in=("twitter/twemproxy#134", "php-memcached#154", "pinterest/pymemcache#359"),
-    fix="Let one place decide who is in the pool; a node that does not reach a member that is in fails, and does not go elsewhere.",
+    fix=(
+        "Let one place decide who is in the pool; a node that does not reach a member that is in fails, and does not go "
+        "elsewhere."
+    ),
     schedule="""
         wait 10ms                        # the roster has told who is in
         A writes z at node-1

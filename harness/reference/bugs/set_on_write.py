@@ -34,10 +34,13 @@ BUG = Bug(
     broken=replace(DESIGN, node=SetOnWrite),
     title="a write sets the entry instead of deleting it",
     mechanism=(
-        "Two writes of one key commit at the source in one order and reach the cache in the other: the node of the first stood still "
-        "between its commit and its set. The older value is stored last. There was never a miss, so nobody asks the source again."
+        "Two writes of one key commit at the source in one order and reach the cache in the other: the node of the first stood "
+        "still between its commit and its set. The older value is stored last. There was never a miss, so nobody asks the source"
+        " again."
     ),
-    observed="Every node answers with the older value until its time to live has run out or the next write; readers go backwards.",
+    observed=(
+        "Every node answers with the older value until its time to live has run out or the next write; readers go backwards."
+    ),
     seen_in=('"stale sets" of Facebook\'s leases (NSDI 2013)', "Polaris, the example with 42 and 43", "ArcadeDB#4925"),
     fix="Delete on write. If the entry must be set, set it on condition that it is older: a version, or a compare-and-set.",
     schedule="""
@@ -54,5 +57,7 @@ BUG = Bug(
     fires=frozenset({"stale-read", "node-regress", "monotonic-reads", "not-linearizable"}),
     consequences=frozenset({"read-your-writes", "slow-convergence"}),
     workloads=(HOT, COLD),
-    faults=({"kind": "reorder", "between": (("node",), ("store",)), "every": "4s", "lasts": "2s", "probability": 0.2, "by": "20ms"},),
+    faults=(
+        {"kind": "reorder", "between": (("node",), ("store",)), "every": "4s", "lasts": "2s", "probability": 0.2, "by": "20ms"},
+    ),
 )

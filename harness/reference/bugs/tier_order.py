@@ -28,8 +28,9 @@ BUG = Bug(
     broken=replace(DESIGN, node=TierOrder),
     title="the outer tier is purged before the inner one",
     mechanism=(
-        "A write purges the memory of every node and then the shared store. In between a node is asked for the key, finds nothing in its "
-        "memory, and takes the old value from the store once more. The store is purged; nobody purges the node a second time."
+        "A write purges the memory of every node and then the shared store. In between a node is asked for the key, finds "
+        "nothing in its memory, and takes the old value from the store once more. The store is purged; nobody purges the node a "
+        "second time."
     ),
     observed="The store is right and one node is not, until the time to live of its copy has run out.",
     seen_in=("the rebound purges of MediaWiki", "Shopware behind a Fastly shield"),

@@ -13,7 +13,7 @@ from harness.reference.strategies.pool import DESIGN
 class Trusting(Roster):
     """Takes a member back as it is."""
 
-    def welcome(self, member: str) -> Flow[None]:  # noqa: ARG002
+    def welcome(self, member: str) -> Flow[None]:
         """It answers, so it is well."""
         yield from ()
 
@@ -25,10 +25,14 @@ BUG = Bug(
     broken=replace(DESIGN, bus=Trusting),
     title="a cache server comes back with what it had",
     mechanism=(
-        "A cache server does not answer and is taken out of the pool; its keys go to the others. Keys are written, and the deletes do "
-        "not reach it. It had only been cut off: when it answers again it is put back, its keys with it, as they were before."
+        "A cache server does not answer and is taken out of the pool; its keys go to the others. Keys are written, and the "
+        "deletes do not reach it. It had only been cut off: when it answers again it is put back, its keys with it, as they were"
+        " before."
     ),
-    observed="When the server comes back, all its keys that were written meanwhile go back in time, until their time to live has run out.",
+    observed=(
+        "When the server comes back, all its keys that were written meanwhile go back in time, until their time to live has run "
+        "out."
+    ),
     seen_in=("twitter/twemproxy#604, #134", "facebook/mcrouter#202", "OpenStack oslo.cache, bug 1819957"),
     fix="Clear a server before it is used again (flush on reconnect).",
     schedule="""

@@ -1,9 +1,9 @@
 """A shared cache that is filled by leases: one filler at a time, the others wait, and every write deletes.
 
-A node asks the store. If nothing is there, the store gives one node the right to fill, and the others ask again a little later: whoever
-took the value from the source meanwhile would be ahead of what is about to be stored, and the next reader would go backwards. A write
-commits at the source and then deletes. A delete makes the right to fill worthless, as does the end of the lease, so a filler that
-was slow stores nothing and begins again. If the store does not answer, nobody reads past it.
+A node asks the store. If nothing is there, the store gives one node the right to fill, and the others ask again a little later:
+whoever took the value from the source meanwhile would be ahead of what is about to be stored, and the next reader would go
+backwards. A write commits at the source and then deletes. A delete makes the right to fill worthless, as does the end of the
+lease, so a filler that was slow stores nothing and begins again. If the store does not answer, nobody reads past it.
 
 Every answered read has gone through the store, which never gets an older value for a newer one, and every answered write has
 deleted: so the fleet is linearizable. Not so for the writes that nobody answered. If the delete never came, the old value lives
@@ -79,7 +79,7 @@ class LeaseFill(Strategy):
 
 
 def outlived(settings: Settings) -> int:
-    """How long after its end, in ns, an old value may be in the store that no delete has reached: fetched at once, stored late."""
+    """How long an old value may be in the store that no delete has reached, in ns: stored at the end of its lease."""
     return settings.lease_ns + settings.ttl_ns
 
 

@@ -1,15 +1,15 @@
 """A pool of stores: each key has its place on one member, and another one while that is out.
 
-Who is in is not for a node to find out: a roster watches the members and tells all nodes (see ``harness.reference.roster``), so all of
-them send a key to the same member. A node that does not reach a member that is in has a failed read, and no reason to go elsewhere.
-A member that was out is cleared before it is in again.
+Who is in is not for a node to find out: a roster watches the members and tells all nodes (see ``harness.reference.roster``), so
+all of them send a key to the same member. A node that does not reach a member that is in has a failed read, and no reason to go
+elsewhere. A member that was out is cleared before it is in again.
 
 While a member is out, others have its keys, and still have them after its return, for the next time. So a write deletes at every
-member, not only at the one whose turn it is: it waits until all that are in have done so, and leaves word with those that are out.
-Each member is filled by leases (see ``lease``).
+member, not only at the one whose turn it is: it waits until all that are in have done so, and leaves word with those that are
+out. Each member is filled by leases (see ``lease``).
 
-Promise: all nodes see one copy of each key, but for the moment in which a new view reaches one node after the other. A delete that was
-lost with whoever should have sent it costs what it costs with one store: a lease and a time to live.
+Promise: all nodes see one copy of each key, but for the moment in which a new view reaches one node after the other. A delete
+that was lost with whoever should have sent it costs what it costs with one store: a lease and a time to live.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Pool(LeaseFill):
     def purge(self, key: str, stamp: int) -> Flow[None]:  # noqa: ARG002
         """Delete at every member: until it is done where they are in, once where they are out."""
         delete = Delete(self.entry(key))
-        waiting = POOL
+        waiting: tuple[str, ...] = POOL
         while waiting:
             needed = tuple(member for member in waiting if member in self.view.members)
             for member in waiting:
@@ -104,7 +104,7 @@ class Pool(LeaseFill):
 
 
 def promise(settings: Settings, hop_ns: int) -> Contract:  # noqa: ARG001 - messages only cost time
-    """Exact with one view; what is older than a write was fetched before it, wherever it is, and dies with the lease and its time."""
+    """Exact with one view; else an old value lives as long as in one store: it was fetched before the write."""
     same_node = {"read_your_writes": "same-node", "monotonic_reads": "same-node"}
     return by_the_clock(0, outlived(settings), sessions=same_node)
 

@@ -1,15 +1,16 @@
 """Two tiers: entries in each node's memory before entries in the shared store, purged from the inside out.
 
-The inner tier is the store, filled by leases (see ``lease``); the outer one is the node's own memory, filled from the store. A write
-commits, deletes in the store, and only then tells the bus, which tells every node to drop the key. The other way round, a node that
-has just dropped the key would fill it again with the old value from the store, and nothing would drop it a second time.
+The inner tier is the store, filled by leases (see ``lease``); the outer one is the node's own memory, filled from the store. A
+write commits, deletes in the store, and only then tells the bus, which tells every node to drop the key. The other way round, a
+node that has just dropped the key would fill it again with the old value from the store, and nothing would drop it a second time.
 
-A fill of the outer tier may be under way when the purge comes: what it brings may have been read in the store before the delete. So a
-purge spoils the fills of its key that are under way: their reads are answered, and nothing is kept. And an older record never takes
-the place of a newer one.
+A fill of the outer tier may be under way when the purge comes: what it brings may have been read in the store before the delete.
+So a purge spoils the fills of its key that are under way: their reads are answered, and nothing is kept. And an older record
+never takes the place of a newer one.
 
 Promise: once a write is answered the bus has its purge, and a node serves what it has for one hop more. What the bus loses lives
-until the end of its time. Times to live add up: an old value may pass from the store to a node at the end of its time in the store.
+until the end of its time. Times to live add up: an old value may pass from the store to a node at the end of its time in the
+store.
 """
 
 from __future__ import annotations
