@@ -99,7 +99,7 @@ def run(plan: Plan, text: str, root: Path, watch: Watcher) -> Finished:
     """
     experiment = prepare(plan)
     if experiment.plan.contract != plan.contract:
-        text = f"{text.rstrip()}\n\n{_THEORY}\n[contract]\n{contract_text(experiment.plan.contract)}"
+        text = f"{text.rstrip()}\n\n{_THEORY}\n{contract_text(experiment.plan.contract)}\n"
     plan = experiment.plan
     directory = RunDirectory.create(root, plan, text)
     runtime = _runtime(plan, experiment.faults, directory.path)

@@ -1,38 +1,67 @@
-"""A contract as a table of a plan: what stands under ``[contract]``, to the nanosecond."""
+"""A contract as a plan has it: the table ``[contract]``, to the nanosecond."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from harness.durations import UNITS, Bound
 from harness.plan import Contract, RatePromise, StalenessPromise, TimeToLive
 
-_DURATIONS: Mapping[type, set[str]] = {
-    Contract: {"converges_within"},
-    StalenessPromise: {"steady", "after_heal"},
-    RatePromise: {"older_than"},
-    TimeToLive: {"max", "grace"},
+_DURATIONS: Mapping[type, frozenset[str]] = {
+    Contract: frozenset({"converges_within"}),
+    StalenessPromise: frozenset({"steady", "after_heal"}),
+    RatePromise: frozenset({"older_than"}),
+    TimeToLive: frozenset({"max", "grace"}),
 }
 """The keys whose numbers are ns, by their record."""
 
 
 def contract_text(contract: Contract) -> str:
-    r"""The TOML of ``contract``, without its header; keys that promise nothing are left out.
+    """The TOML of ``contract``: its table and those within it. What has its default is left out.
 
-    >>> contract_text(Contract(converges_within=1_500_000_000, lost_writes=0))
-    'converges_within = "1500ms"\nlost_writes = 0\n'
+    >>> promised = {"converges_within": "1.5s", "sessions": {"monotonic_reads": "same-node"}}
+    >>> print(contract_text(Contract.model_validate(promised)))
+    [contract]
+    converges_within = "1500ms"
+    <BLANKLINE>
+    [contract.sessions]
+    monotonic_reads = "same-node"
     """
-    return "".join(f"{key} = {value}\n" for key, value in _pairs(contract))
+    return "\n\n".join(_tables("contract", contract))
 
 
-def _pairs(record: Any) -> Iterator[tuple[str, str]]:
-    """The keys of ``record`` that do not have their default, with their values as TOML."""
-    durations: set[str] = _DURATIONS.get(type(record), set())
-    for key, field in type(record).model_fields.items():
-        value = getattr(record, key)
+def _tables(path: str, table: BaseModel | Mapping[str, Any]) -> Iterator[str]:
+    """The table at ``path``, then those within it."""
+    pairs = list(_items(table))
+    yield "\n".join((f"[{path}]", *(f"{key} = {value}" for key, value in _written(table) if not _nested(dict(pairs)[key]))))
+    for key, value in pairs:
+        if _nested(value):
+            yield from _tables(f"{path}.{key}", value)
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, BaseModel | Mapping)
+
+
+def _items(table: BaseModel | Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The keys of ``table`` that do not have their default, and their values."""
+    if isinstance(table, Mapping):
+        yield from table.items()
+        return
+    for key, field in type(table).model_fields.items():
+        value = getattr(table, key)
         if value != field.get_default(call_default_factory=True):
-            yield key, f'"{_exact(value)}"' if key in durations else _toml(value)
+            yield key, value
+
+
+def _written(table: BaseModel | Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The same with their values as TOML."""
+    durations = _DURATIONS.get(type(table), frozenset())
+    for key, value in _items(table):
+        yield key, f'"{_exact(value)}"' if key in durations else _toml(value)
 
 
 def _toml(value: Any) -> str:
@@ -43,17 +72,11 @@ def _toml(value: Any) -> str:
             return f'"{value}"'
         case Bound(extra_ns, plus_fault):
             return f'"fault + {_exact(extra_ns)}"' if plus_fault else f'"{_exact(extra_ns)}"'
-        case Mapping():
-            return _table((key, _toml(item)) for key, item in value.items())
         case tuple():
             return "[" + ", ".join(map(_toml, value)) + "]"
         case int() | float():
             return str(value)
-    return _table(_pairs(value))
-
-
-def _table(pairs: Iterator[tuple[str, str]]) -> str:
-    return "{ " + ", ".join(f"{key} = {value}" for key, value in pairs) + " }"
+    return "{ " + ", ".join(f"{key} = {item}" for key, item in _written(value)) + " }"
 
 
 def _exact(duration_ns: int) -> str:

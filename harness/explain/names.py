@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from checkers import CHECKERS
 from faults import FAULTS
 from harness.candidates import CANDIDATES
 from harness.errors import PlanError, UsageError, suggestion
+from harness.explain import reference
 from harness.explain.annotated import annotated_plan
 from harness.explain.docs import Key, all_keys, first_sentence, keys, long_doc, options_of, plain, table
 from harness.findings import FINDINGS
@@ -29,8 +30,16 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "checkers": CHECKERS,
     "runtimes": RUNTIMES,
 }
-SORTS = ("plans", *REGISTRIES)
+REFERENCE: Mapping[str, tuple[str, Callable[[], Mapping[str, str]], Callable[[str], str]]] = {
+    "strategies": ("strategy of the reference fleet", reference.strategies, reference.about_strategy),
+    "bugs": ("bug of the reference fleet", reference.bugs, reference.about_bug),
+}
+"""What there is in the reference fleet: of each sort the noun, a line on each thing by its name, and all that is known of one."""
+SORTS = ("plans", *REGISTRIES, *REFERENCE)
 """What can be listed."""
+
+SCHEDULES = "schedules"
+"""The name of the explanation of schedules."""
 
 _WIDTH = 110
 
@@ -64,7 +73,9 @@ def explain(name: str) -> str:
 
 
 def about(sort: str, name: str) -> str:
-    """What a candidate, workload, fault, checker or runtime is, its options, an example."""
+    """What a thing of a sort is, its options, an example."""
+    if sort in REFERENCE:
+        return REFERENCE[sort][2](name)
     thing = REGISTRIES[sort].load(name)
     parts = [long_doc(thing)]
     options = options_of(thing) if sort in _HEADERS else None
@@ -107,6 +118,11 @@ def _named(name: str) -> Iterator[str]:
     for sort, registry in REGISTRIES.items():
         if name in registry.names:
             yield f"{name}: a {registry.sort}\n\n{about(sort, name)}"
+    for sort, (noun, lines, _) in REFERENCE.items():
+        if name in lines():
+            yield f"{name}: a {noun}\n\n{about(sort, name)}"
+    if name == SCHEDULES:
+        yield f"{name}: how races are written down\n\n{reference.about_schedules()}"
 
 
 def _finding(name: str) -> Iterator[str]:
@@ -140,6 +156,8 @@ def _in_short(sort: str, name: str) -> str:
     """The first sentence on a thing; of a plan all of its leading comment, which ends with the verdict to expect."""
     if sort == "plans":
         return " ".join(line.lstrip("# ") for line in _leading_comment(shipped_text(name)))
+    if sort in REFERENCE:
+        return REFERENCE[sort][1]()[name]
     try:
         thing = REGISTRIES[sort].load(name)
     except PlanError as error:  # an installed package that is broken must not hide the others
@@ -148,13 +166,15 @@ def _in_short(sort: str, name: str) -> str:
 
 
 def _names(sort: str) -> tuple[str, ...]:
+    if sort in REFERENCE:
+        return tuple(REFERENCE[sort][1]())
     return shipped_plans() if sort == "plans" else REGISTRIES[sort].names
 
 
 def _all_names() -> set[str]:
     named = {name for sort in SORTS for name in _names(sort)}
     known_keys = (*plan_keys(), *_option_keys())
-    return named | set(FINDINGS) | {"plan"} | {key.path for key in known_keys} | {key.name for key in known_keys}
+    return named | set(FINDINGS) | {"plan", SCHEDULES} | {key.path for key in known_keys} | {key.name for key in known_keys}
 
 
 def _leading_comment(text: str) -> list[str]:

@@ -1,19 +1,22 @@
-"""The reference as Markdown: a page for each sort of thing, one for findings, one for the keys of a plan."""
+"""The reference as Markdown: a page for each sort of thing, one for findings, for schedules, for the keys of a plan."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from harness.explain.annotated import annotated_plan
-from harness.explain.names import REGISTRIES, about, about_finding, overview, plan_keys
+from harness.explain.names import REFERENCE, REGISTRIES, SCHEDULES, about, about_finding, overview, plan_keys
+from harness.explain.reference import about_schedules
 from harness.findings import FINDINGS
 from harness.store.files import storage_error, write_text
 
 
 def pages() -> Mapping[str, str]:
     """Page texts by file name."""
-    found = {f"{sort}.md": _sort_page(sort) for sort in REGISTRIES}
+    found = {f"{sort}.md": _sort_page(sort, registry.builtin) for sort, registry in REGISTRIES.items()}
+    found |= {f"{sort}.md": _sort_page(sort, lines()) for sort, (_, lines, _) in REFERENCE.items()}
+    found[f"{SCHEDULES}.md"] = f"# Schedules\n\n```\n{about_schedules()}\n```\n"
     found["findings.md"] = "# Findings\n\n" + "\n\n".join(f"## {name}\n\n{about_finding(name)}" for name in FINDINGS) + "\n"
     found["plan.md"] = _plan_page()
     return found
@@ -32,9 +35,9 @@ def write_pages(directory: Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def _sort_page(sort: str) -> str:
+def _sort_page(sort: str, names: Iterable[str]) -> str:
     parts = [f"# {sort.capitalize()}", f"```\n{overview(sort)}\n```"]
-    parts += [f"## {name}\n\n```\n{about(sort, name)}\n```" for name in REGISTRIES[sort].builtin]
+    parts += [f"## {name}\n\n```\n{about(sort, name)}\n```" for name in names]
     return "\n\n".join(parts) + "\n"
 
 
