@@ -38,11 +38,11 @@ BUG = Bug(
     broken=replace(DESIGN, node=CachedPointer),
     title="the pointer of versioned keys is cached",
     mechanism=(
-        "Entries that are named by key and generation never go stale, but the pointer to the newest generation does. A node keeps the "
-        "pointer for a second to save the round trip. For that second it serves the old generation, as any cache with a time to "
-        "live would, under a name that promises more."
+        "Entries that are named by key and generation never go stale, but the pointer to the newest generation does. A node "
+        "keeps the pointer for a second to save the round trip. For that second it serves the old generation, as any cache "
+        "with a time to live would, under a name that promises more."
     ),
-    observed="Each node lags behind every write by up to the pointer's time to live. It never goes backwards, so only the age of reads shows it.",
+    observed="Each node lags behind every write by up to the pointer's time to live, although nothing is broken.",
     seen_in=("generational keys of Rails on memcached",),
     fix="Read the pointer at the source on every read, or promise no more than the pointer's time to live.",
     schedule="""

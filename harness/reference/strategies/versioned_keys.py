@@ -1,8 +1,9 @@
 """Versioned keys with the pointer at the source: what is cached under a key and its generation never changes, and never expires.
 
 Every write makes a new generation of its key: the stamp of its commit. A node keeps what it has fetched under the key *and* the
-generation, so an entry cannot become wrong, only unreachable; nobody has to be told of anything. What has to be read at the source
-each time is the pointer, the newest generation of the key: small, but a round trip for every read, and no answer without it.
+generation, so an entry cannot become wrong, only unreachable; nobody has to be told of anything. What has to be read at the
+source each time is the pointer, the newest generation of the key: small, but a round trip for every read, and no answer without
+it.
 
 Old generations are never asked for again. A sweep drops every entry that nobody has asked for between two sweeps: without it the
 memory of a node grows with every write.
@@ -72,7 +73,7 @@ class VersionedKeys(Strategy):
             self.sweep()
 
 
-def promise(settings: Settings, hop_ns: int) -> Contract:  # noqa: ARG001 - no time enters into it
+def promise(_settings: Settings, _hop_ns: int) -> Contract:
     """Every read asks the source."""
     return exact()
 
