@@ -2,4 +2,5 @@
 
 from harness.cli import main
 
-main()
+if __name__ == "__main__":  # not where a process of the zoo looks for what it is to do
+    main()

@@ -238,6 +238,36 @@ def shrink(
     return shrink_source(source, finding=finding, plan=plan, to=to, seconds=seconds, quiet=quiet)
 
 
+@app.command(
+    epilog=_after(
+        "anachron zoo                       everything, in a few minutes",
+        "anachron zoo --bug blind-refill    one bug, forced and at random",
+        "anachron zoo --seeds 30            the nightly one",
+        status="0 every bug caught and nothing else, 1 a miss or a false alarm, 254 no such bug, 255 a run could not be made.",
+    )
+)
+def zoo(
+    seeds: Annotated[
+        int, typer.Option(metavar="N", min=1, max=10_000, help="Runs of each strategy in each scenario; of each bug 10 or more.")
+    ] = 3,
+    bug: Annotated[str | None, typer.Option(metavar="NAME", help="Only this bug.", show_default="everything")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=256, help="Processes at once.", show_default="one for each core")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write report.html and results.json.")] = RUNS / "zoo",
+    quiet: Quiet = False,
+) -> int:
+    """Do the checkers still bite? Run every known bug and every correct strategy.
+
+    The reference fleet is simulated: each bug by the schedule that brings it out, which must lead to its findings and no
+    others, and to none on the correct strategy; each bug at random, to see how often it is detected; each correct strategy
+    under every fault at every place, which must not break its promise. Prints the matrix of it all and writes it as a page.
+    """
+    from harness.cli.zoo import run_zoo
+
+    return run_zoo(seeds=seeds, bug=bug, processes=jobs, out=out, quiet=quiet)
+
+
 @app.command(epilog=_after("anachron doctor", status="0 the built-in plan can run here, 255 it cannot."))
 def doctor(runs_dir: RunsDir = RUNS) -> int:
     """Say what this machine can do, and how to get the rest.
@@ -257,7 +287,9 @@ def list_names(
     sort: Annotated[
         str | None,
         typer.Argument(
-            metavar="SORT", help="plans, candidates, workloads, faults, checkers or runtimes.", show_default="all of them"
+            metavar="SORT",
+            help="plans, candidates, workloads, faults, checkers, runtimes, strategies or bugs.",
+            show_default="all of them",
         ),
     ] = None,
 ) -> int:
@@ -277,6 +309,7 @@ def list_names(
         "anachron explain partition              a fault and its options",
         "anachron explain stale-read             what a finding means",
         "anachron explain staleness.steady       a key of a plan",
+        "anachron explain blind-refill           a bug: how it comes about, step by step",
         "anachron explain --pages reference      everything, as Markdown pages",
         status="0, 254 unknown name.",
     )
@@ -284,14 +317,15 @@ def list_names(
 def explain(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A plan, candidate, workload, fault, checker, runtime, finding or key."),
+        typer.Argument(metavar="NAME", help="A plan, candidate, fault, finding, bug, key, ... as listed."),
     ] = None,
     pages: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a reference of everything as Markdown.")] = None,
 ) -> int:
     """Explain a name: meaning, options, example.
 
-    Knows every shipped plan, candidate, workload, fault, checker and runtime, every finding that a report can name, and
-    every key of a plan. What it says comes from the code itself. Without a name it lists what there is.
+    Knows every shipped plan, candidate, workload, fault, checker and runtime, every finding that a report can name, every
+    strategy and bug of the reference fleet with the schedules that bring the bugs out, and every key of a plan. What it says
+    comes from the code itself. Without a name it lists what there is.
     """
     from harness.explain import explain as explanation
     from harness.explain import overview, write_pages

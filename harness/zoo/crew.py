@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
+from harness.errors import HarnessError
 from harness.zoo.jobs import Answer, Job, do
 
 
-def work(jobs: Sequence[Job], processes: int) -> Iterator[Answer]:
-    """The answers to ``jobs``, as they come; with one process in this one.
+def work(jobs: Sequence[Job], processes: int) -> Generator[Answer]:
+    """The answers to ``jobs``, as they come; with one process in this one. Raises ``HarnessError`` if a process dies.
 
     Whoever stops asking, or is interrupted, has no processes left afterwards: those at work end after the run they are at.
     """
@@ -19,14 +23,24 @@ def work(jobs: Sequence[Job], processes: int) -> Iterator[Answer]:
         yield from map(do, jobs)
         return
     # Not forked: whoever shows the progress meanwhile has threads.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin)
     try:
         for done in as_completed([pool.submit(do, job) for job in jobs]):
             yield done.result()
+    except BrokenProcessPool:
+        raise HarnessError("a process of the zoo died", fix="fewer at once need less memory: --jobs 1") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C goes to the whole group of processes; whoever started this one sees to its end."""
+def _begin() -> None:
+    """Leave Ctrl-C, which goes to the whole group of processes, to whoever started this one; and end when that one does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

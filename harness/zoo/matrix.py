@@ -13,6 +13,7 @@ from harness.findings import FINDINGS
 from harness.plan import WorkloadSpec
 from harness.reference.bug import Bug
 from harness.zoo.jobs import Answer, Drawn, Endured, Forced
+from reports.words import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,27 @@ class Matrix:
     def errors(self) -> tuple[str, ...]:
         """Why runs could not be made."""
         return tuple(error for row in self._rows for error in row.errors)
+
+    @property
+    def answer(self) -> str:
+        """``pass``, ``violated`` where there was a miss or a false alarm, ``error`` where a run could not be made."""
+        if self.complaints:
+            return "violated"
+        return "error" if self.errors else "pass"
+
+    @property
+    def headline(self) -> str:
+        """What came of it, in a sentence or two."""
+        runs = sum(row.runs for row in self.designs)
+        caught = sum(1 for row in self.bugs if not row.missed and not row.errors)
+        bugs = f"{caught} of {plural(len(self.bugs), 'bug')} caught by their schedules"
+        clean = f"; {len(self.designs)} correct strategies in {plural(runs, 'run')}" if self.designs else ""
+        return f"{bugs}{clean}; {plural(len(self.complaints), 'complaint')}, {plural(len(self.errors), 'error')}."
+
+    @property
+    def holds(self) -> bool:
+        """Whether every bug was caught and nothing else was complained of."""
+        return not self.complaints and not self.errors
 
     @property
     def _rows(self) -> tuple[BugRow | DesignRow, ...]:
