@@ -84,7 +84,7 @@ class AppNodes(OnRuntime):
         self._runtime = runtime
         self._backends = {name: make(runtime.endpoint(name)) for name, make in self._makers.items()}
         self._apps = {name: Admin(runtime.endpoint(name), self.access) for name in self._names if name not in self._makers}
-        bundle = File(BUNDLE, bundled())
+        bundle = File(BUNDLE, bundled(self.modules()))
         servers = [backend.server(runtime) for backend in self._backends.values()]
         await asyncio.gather(*(launch(runtime, server, self.access) for server in servers))
         await asyncio.gather(*map(self.ready, self._backends))
@@ -108,6 +108,10 @@ class AppNodes(OnRuntime):
             arguments = (BUNDLE, self._program, told, _ACCESS)
             return Server(name, python, arguments, image=self._image, files=(bundle, secret, *self._guard.papers(name)))
         return Server(name, python, (BUNDLE, self._program, told), image=self._image, files=(bundle,))
+
+    def modules(self) -> Mapping[str, bytes]:
+        """What the program imports beside the package of the applications, by its path in the bundle."""
+        return {}
 
     @property
     def access(self) -> Access:
@@ -216,14 +220,11 @@ def app_topology(apps: int, *backends: Node, writers: int | None = None) -> Topo
     )
 
 
-def bundled(with_: Mapping[str, bytes] | None = None) -> bytes:
-    """The package of the applications as one file that Python runs, ``with_`` further modules by their paths in it.
-
-    The same bytes for the same programs.
-    """
+def bundled(modules: Mapping[str, bytes]) -> bytes:
+    """The package of the applications and ``modules`` as one file that Python runs; the same bytes for the same programs."""
     package = files("harness.candidates") / "apps"
     sources = {f"apps/{source.name}": source.read_bytes() for source in package.iterdir() if source.name.endswith(".py")}
-    sources |= with_ or {}
+    sources |= modules
     sources["__main__.py"] = b"from apps.main import main\n\nmain()\n"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as bundle:

@@ -16,35 +16,44 @@ that was killed has forgotten it, the origin and the bus included.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, create_model
 
-from harness.candidates.probes import Probe
-from harness.candidates.reference_places import Places
+from harness.candidates.access import AccessOptions
+from harness.candidates.backends import Backend, PostgresBackend, RedisBackend
+from harness.candidates.reference_places import Places, ServerInPlace
 from harness.durations import UNITS, format_duration
 from harness.errors import PlanError
-from harness.plan import CandidateSpec, Contract, Duration, Record, Share
+from harness.plan import CandidateSpec, Contract, Duration, Share
+from harness.reference.bus import Broadcast, Log
+from harness.reference.messages import BUS, ORIGIN
+from harness.reference.origin import Origin, Outbox
 from harness.reference.places import topology_of
 from harness.reference.settings import Settings
+from harness.reference.strategies.broadcast_update import OutboxOfRecords
 from harness.reference.zoo import named_design
-from harness.runtimes.base import Runtime
-from harness.topology import Link
+from harness.runtimes.base import Endpoint
+from harness.topology import Topology
 
 _NS = "_ns"
 _LEAST_NS = UNITS["ms"] // 10
 """The shortest setting: what is done again and again after less than a message takes leaves no time to pass."""
 
 
-class FleetOptions(Record):
-    """Which fleet."""
+class FleetOptions(AccessOptions):
+    """Which fleet, and what it is made of."""
 
     strategy: str
     """A strategy, or a strategy with a bug: ``broadcast-alo``, ``broadcast-alo+blind-refill``."""
     nodes: Annotated[int, Field(ge=3, le=10_000)] = 3
     """How many cache nodes."""
+    bus: Literal["own", "redis", "valkey"] = "own"
+    """What carries events: a process of our own, or a server's channel, and its stream where events are delivered at least once."""
+    origin: Literal["own", "postgres"] = "own"
+    """The source of truth: a process of our own, or a database."""
 
 
 def _meanings(record: type) -> dict[str, str]:
@@ -79,7 +88,7 @@ else:
     )
 
 
-class Reference:
+class Reference(Places):
     """A design with its settings and its promise.
 
     Attributes:
@@ -87,9 +96,8 @@ class Reference:
         design: what runs where.
         settings: its times: the design's own with those of the plan.
         nodes: how many cache nodes.
+        servers: the places whose part a server plays, by name; there are none in a simulation.
     """
-
-    protocol = "resp"
 
     def __init__(self, spec: CandidateSpec) -> None:
         options = spec.read(ReferenceOptions)
@@ -101,34 +109,49 @@ class Reference:
         self._given = {name: value for name, value in given.items() if value is not None}
         self.settings = replace(self.design.settings, **self._given)
         self.nodes = options.nodes
-        self.topology = topology_of(self.design, self.nodes)
+        self._bus_kind = options.bus
+        self.servers = self._in_place(spec, options)
+        topology = _with_servers(topology_of(self.design, self.nodes), self.servers)
+        super().__init__(topology, options.strategy, self.settings, self.servers, options=options)
         self.product = f"{options.strategy}, {self.nodes} nodes"
-        self._places = Places(self.topology, options.strategy, self.settings)
 
     def promise(self, hop_ns: int) -> Contract:
         """What the theory of the correct strategy promises with these settings, if a message takes at most ``hop_ns``."""
         return self._correct.promise(replace(self._correct.settings, **self._given), hop_ns)
 
-    async def start(self, runtime: Runtime) -> None:
-        """See ``harness.candidates.base.Candidate``."""
-        await self._places.start(runtime)
+    def _in_place(self, spec: CandidateSpec, options: FleetOptions) -> Mapping[str, ServerInPlace]:
+        """The servers that the plan wants; raises ``PlanError`` for one that cannot play the part."""
+        found = {}
+        if options.bus != "own":
+            if self.design.bus not in {Broadcast, Log}:
+                raise spec.error(f'the strategy "{options.strategy}" has no bus that a server could be', key="bus")
+            found[BUS] = ServerInPlace("redis", self._bus)
+        if options.origin != "own":
+            if self.design.origin not in {Origin, Outbox, OutboxOfRecords}:
+                raise spec.error(f'the strategy "{options.strategy}" has no origin that a database could be', key="origin")
+            if self.design.origin is not Origin and options.bus == "own":
+                raise spec.error("an outbox in a database needs a bus that is a server, too", key="bus", fix='bus = "redis"')
+            found[ORIGIN] = ServerInPlace("postgres", self._origin)
+        return found
 
-    async def ready(self, node: str) -> None:
-        """See ``harness.candidates.base.Candidate``."""
-        await self._places.ready(node)
+    def _bus(self, endpoint: Endpoint) -> Backend:
+        return RedisBackend(BUS, self._bus_kind, "", endpoint, self._guard)
 
-    async def identity(self, node: str) -> str:
-        """See ``harness.candidates.base.Candidate``."""
-        return await self._places.identity(node)
+    def _origin(self, endpoint: Endpoint) -> Backend:
+        return PostgresBackend(ORIGIN, "", endpoint, self._guard)
 
-    async def probe(self, link: Link) -> Probe:
-        """See ``harness.candidates.base.Candidate``."""
-        return await self._places.probe(link)
 
-    async def audit(self, *, seal: bool) -> Sequence[bytes]:
-        """See ``harness.candidates.abilities.Audited``."""
-        return await self._places.audit(seal=seal)
+_SERVERS = {"redis": ("resp", 6_379), "postgres": ("sql", 5_432)}
+"""Protocol and port of each kind of server."""
 
-    async def close(self) -> None:
-        """See ``harness.candidates.base.Candidate``."""
-        await self._places.close()
+
+def _with_servers(topology: Topology, servers: Mapping[str, ServerInPlace]) -> Topology:
+    """``topology`` where servers play the part of some places: they open no connections themselves."""
+    nodes = []
+    for node in topology.nodes:
+        if node.name in servers:
+            protocol, port = _SERVERS[servers[node.name].kind]
+            nodes.append(replace(node, protocol=protocol, port=port))
+        else:
+            nodes.append(node)
+    return replace(topology, nodes=tuple(nodes), links=tuple(link for link in topology.links if link.source not in servers))

@@ -47,26 +47,30 @@ class Database:
         access: how one is let in; the user is always the one who owns the database.
         timeout_s: how long it may take to connect, and how long a statement.
         connections: how many there are at most.
+        schema: what is made when the database is opened.
     """
 
-    def __init__(self, host: str, port: int, *, access: Access = OPEN, timeout_s: float, connections: int = 16) -> None:
+    def __init__(
+        self, host: str, port: int, *, access: Access = OPEN, timeout_s: float, connections: int = 16, schema: str = _SCHEMA
+    ) -> None:
         self._host, self._port = host, port
         self._password = access.password
         self._tls = access.to_servers()
         self._timeout_s = timeout_s
+        self._schema = schema
         self._room = asyncio.Semaphore(connections)
         self._idle: list[asyncpg.Connection] = []
         self._marks: asyncpg.Connection | None = None
 
     async def open(self) -> None:
         """Make the tables if they are not there; raises ``OSError`` while the database does not serve."""
-        async with self._use() as connection, connection.transaction():
+        async with self.use() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1::bigint)", _ONE_AT_A_TIME)
-            await connection.execute(_SCHEMA)
+            await connection.execute(self._schema)
 
     async def get(self, key: bytes) -> bytes | None:
         """The value of a key; raises ``OSError``."""
-        async with self._use() as connection:
+        async with self.use() as connection:
             value: bytes | None = await connection.fetchval("SELECT value FROM entries WHERE key = $1", key)
         return value
 
@@ -86,7 +90,7 @@ class Database:
 
     async def end(self, session: str) -> None:
         """Nothing is committed in ``session`` any more when this returns; raises ``OSError`` where that is not known yet."""
-        async with self._use() as connection:
+        async with self.use() as connection:
             # Its server process is waited for: what it did not commit while it lived, it never will.
             ended = await connection.fetchval(_END, session, max(1, int(self._timeout_s * 1e3 / 2)))
         if ended is False:
@@ -98,7 +102,7 @@ class Database:
         To seal is to let nothing be written ever again: what is on its way now either gets there before the audit is read, or
         never.
         """
-        async with self._use() as connection:
+        async with self.use() as connection:
             if seal:
                 await connection.execute(_SEAL)
             rows = await connection.fetch(
@@ -126,7 +130,7 @@ class Database:
     async def _write(self) -> AsyncIterator[asyncpg.Connection]:
         session = ""
         try:
-            async with self._use() as connection:
+            async with self.use() as connection:
                 session = connection.get_settings().application_name
                 yield connection
         except UnreachableError:
@@ -135,7 +139,8 @@ class Database:
             raise OpenEndedError(session, error) from None
 
     @asynccontextmanager
-    async def _use(self) -> AsyncIterator[asyncpg.Connection]:
+    async def use(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for some statements; raises ``OSError``, ``UnreachableError`` where nothing was sent."""
         async with self._room:
             connection = await self._take()
             try:

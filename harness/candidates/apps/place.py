@@ -7,8 +7,10 @@ Without it nothing is sent; as in the simulation, whoever wants something to arr
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -22,6 +24,7 @@ from harness.reference.settings import Settings
 
 from .connections import Connection, Peer
 from .server import PEER
+from .service import Service
 from .wire import encode_command, read_command
 
 _HEAR, _ASK, _REPLY, _REFUSE = b"HEAR", b"ASK", b"REPLY", b"REFUSE"
@@ -50,6 +53,7 @@ class LivePlace(Host):
 
     Args:
         dial: the places that this one opens connections to, by name; the others open theirs to it.
+        services: the servers that play the part of a place, by its name.
 
     Attributes:
         role: who it says it is, beside its process.
@@ -57,23 +61,38 @@ class LivePlace(Host):
         rules: what is done to single messages on their way to another place, by its name.
     """
 
-    def __init__(self, name: str, make: Make, dial: Mapping[str, Peer], nodes: tuple[str, ...], settings: Settings) -> None:
+    def __init__(
+        self,
+        name: str,
+        make: Make,
+        *,
+        dial: Mapping[str, Peer],
+        services: Mapping[str, Service],
+        nodes: tuple[str, ...],
+        settings: Settings,
+    ) -> None:
         self.role = ""
         self.gates = Gates()
         self.rules: dict[str, list[Rule]] = {}
         self._dial = dial
+        self._services = services
+        self._timeout_s = settings.call_timeout_ns / 1e9
+        self._exchanges: set[asyncio.Task[None]] = set()
         self._connected: dict[str, Connection] = {}
         self._asked: dict[int, Waiting] = {}
         self._numbers = count()
         self._reached = {name: asyncio.Event() for name in dial}
         self._dialling: list[asyncio.Task[None]] = []
-        super().__init__(name, make, timer=LoopTimer(), gates=self.gates, peers=nodes, settings=settings, seed=name)
+        seed = secrets.token_hex(8)
+        super().__init__(name, make, timer=LoopTimer(), gates=self.gates, peers=nodes, settings=settings, seed=seed)
 
-    async def open(self, within_s: float) -> None:
-        """Connect, and begin; raises ``OSError`` if a place that is to be dialled cannot be reached in time."""
+    async def open(self) -> None:
+        """Connect, and begin; raises ``OSError`` if a place or service cannot be reached in time."""
+        for name, service in self._services.items():
+            await service.open(lambda message, source=name: self.heard((source, message)))  # type: ignore[misc] # a default
         if not self._dialling:
             self._dialling = [asyncio.create_task(self._keep(name, peer)) for name, peer in self._dial.items()]
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(self._timeout_s):
             await asyncio.gather(*(reached.wait() for reached in self._reached.values()))
         self.actor.start()
 
@@ -93,6 +112,8 @@ class LivePlace(Host):
         """See ``harness.reference.node.Place``."""
         if to == self.name:
             self._timer.at(self._timer.now_ns, self.heard, (self.name, message))
+        elif to in self._services:
+            self._begin(self._told(self._services[to], message))
         else:
             self._say(to, kind_of(message), _HEAR, encode(message))
 
@@ -106,11 +127,33 @@ class LivePlace(Host):
 
             self.spawn(self.actor.serve(self.name, request), finished)
             return
+        if to in self._services:
+            self._begin(self._exchanged(self._services[to], request, waiting))
+            return
         number = next(self._numbers)
         self._asked[number] = waiting
         if number % _FORGET == 0:  # what was never answered
             self._asked = {number: waiting for number, waiting in self._asked.items() if not waiting.over}
         self._say(to, kind_of(request), _ASK, b"%d" % number, encode(request))
+
+    def _begin(self, exchange: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(exchange)
+        self._exchanges.add(task)
+        task.add_done_callback(self._exchanges.discard)
+
+    async def _told(self, service: Service, message: Any) -> None:
+        with suppress(OSError):  # who does not hear is asked again
+            await service.tell(message)
+
+    async def _exchanged(self, service: Service, request: Any, waiting: Waiting) -> None:
+        try:
+            reply = await service.ask(request)
+        except Refused as refused:
+            self.answered((waiting, None, refused))
+        except OSError:
+            self.expire(waiting)  # nobody knows; there is nothing to wait for
+        else:
+            self.answered((waiting, reply, None))
 
     async def run(self, flow: Flow[Any]) -> Any:
         """What ``flow`` returns; raises ``Refused`` and ``Unreachable`` as it does."""

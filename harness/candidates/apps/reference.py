@@ -7,18 +7,20 @@ are held here; and, at the origin, ``AUDIT``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import count as numbers
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+from harness.reference.bus import Log
 from harness.reference.design import Design
 from harness.reference.effects import Refused, Unreachable
-from harness.reference.messages import Value
+from harness.reference.messages import BUS, ORIGIN, Value
 from harness.reference.node import Actor, Strategy
 from harness.reference.origin import Origin
 from harness.reference.rules import Rule
 from harness.reference.settings import Settings as Times
+from harness.reference.strategies.broadcast_update import OutboxOfRecords
 from harness.reference.zoo import named_design
 from harness.values import decode_value, encode_value
 
@@ -26,7 +28,9 @@ from .access import OPEN, Access
 from .caches import RedisCache, redis_peer
 from .connections import Connection
 from .place import LivePlace
+from .redis_bus import RedisBus
 from .server import Probe, RefusedError, UnknownError
+from .service import Service
 from .wire import Reply
 
 
@@ -40,6 +44,7 @@ class Settings:
         strategy: as the candidate ``reference`` takes it: ``broadcast-alo+blind-refill``.
         nodes: the names of all cache nodes.
         peers: where this place reaches the others, by name.
+        services: which of them are servers that play the part: ``postgres`` the origin's, ``redis`` the bus's.
         times: the fleet's settings.
     """
 
@@ -48,8 +53,17 @@ class Settings:
     strategy: str
     nodes: tuple[str, ...]
     peers: Mapping[str, tuple[str, int]]
+    services: Mapping[str, str]
     times: Mapping[str, Any]
     access: Access = OPEN
+
+
+@runtime_checkable
+class Audited(Protocol):
+    """A service that keeps a record of what was committed."""
+
+    async def audit(self, *, seal: bool) -> list[Value]:
+        """All values that are committed, in order; to seal is to let nothing be committed ever after."""
 
 
 class Reference:
@@ -58,15 +72,18 @@ class Reference:
     def __init__(self, settings: Settings) -> None:
         design, _ = named_design(settings.strategy)
         role = _role(design, settings.node)
-        peers = {name: redis_peer(*where, settings.access) for name, where in settings.peers.items()}
         times = Times(**settings.times)
-        self._place = LivePlace(settings.node, role, peers, settings.nodes, times)
-        self._deletes = numbers(-1, -1)  # a delete does not say which operation it is
-        self._timeout_s = times.call_timeout_ns / 1e9
-        self.probes: Mapping[str, Probe] = {
-            name: RedisCache(*where, access=settings.access, timeout_s=self._timeout_s, ttl_ms=0, lease_ms=0).probe
-            for name, where in settings.peers.items()
+        self._services = _services(settings, design, times)
+        peers = {
+            name: redis_peer(*where, settings.access) for name, where in settings.peers.items() if name not in settings.services
         }
+        self._place = LivePlace(settings.node, role, dial=peers, services=self._services, nodes=settings.nodes, settings=times)
+        timeout_s = times.call_timeout_ns / 1e9
+        self.probes: Mapping[str, Probe] = {
+            name: RedisCache(*where, access=settings.access, timeout_s=timeout_s, ttl_ms=0, lease_ms=0).probe
+            for name, where in settings.peers.items()
+            if name not in settings.services
+        } | {name: service.probe for name, service in self._services.items()}
 
     @property
     def office(self) -> str:
@@ -75,7 +92,7 @@ class Reference:
 
     async def open(self) -> None:
         """Connect with the other places, and begin."""
-        await self._place.open(self._timeout_s)
+        await self._place.open()
 
     async def converse(self, name: str, connection: Connection) -> None:
         """See ``server.Peered``."""
@@ -97,8 +114,8 @@ class Reference:
         await self._write(Value(key.decode(), written.version, written.op))
 
     async def delete(self, key: bytes) -> int:
-        """DEL; how many keys there were is not known, so 1."""
-        await self._write(Value(key.decode(), -1, next(self._deletes), gone=True))
+        """DEL; how many keys there were is not known, so 1. It does not say which operation it is, so it gets a number here."""
+        await self._write(Value(key.decode(), -1, -1 - secrets.randbits(60), gone=True))
         return 1
 
     async def _write(self, value: Value) -> None:
@@ -136,11 +153,42 @@ class Reference:
                 return "OK"
             case [b"AUDIT", *seal] if isinstance(self._place.actor, Origin):
                 self._place.actor.sealed = seal == [b"SEAL"]
-                values = (value for _, value in self._place.actor.audit if not value.gone)
-                return b"\n".join(encode_value(value.key.encode(), value.version, value.op) for value in values)
+                return _listed(value for _, value in self._place.actor.audit if not value.gone)
+            case [b"AUDIT", *seal] if isinstance(origin := self._services.get(ORIGIN), Audited):
+                return _listed(await origin.audit(seal=seal == [b"SEAL"]))
         raise RefusedError(f"unknown command {words[:1]}")
 
 
 def _role(design: Design, name: str) -> type[Actor]:
     """Who runs at the place called ``name``."""
     return design.shared.get(name, design.node)
+
+
+def _services(settings: Settings, design: Design, times: Times) -> Mapping[str, Service]:
+    """The servers that play a part, by the name of the place."""
+    found: dict[str, Service] = {}
+    bus: RedisBus | None = None
+    if settings.services.get(BUS) == "redis":
+        bus = found[BUS] = RedisBus(
+            *settings.peers[BUS],
+            access=settings.access,
+            kept=design.bus is Log,
+            heartbeat_s=times.heartbeat_ns / 1e9,
+            timeout_s=times.call_timeout_ns / 1e9,
+        )
+    if settings.services.get(ORIGIN) == "postgres":
+        from .postgres_origin import PostgresOrigin  # noqa: PLC0415 - only who has a database needs its library
+
+        found[ORIGIN] = PostgresOrigin(
+            *settings.peers[ORIGIN],
+            access=settings.access,
+            settings=times,
+            publish=bus.publish if bus is not None and design.origin is not Origin else None,
+            whole=design.origin is OutboxOfRecords,
+        )
+    return found
+
+
+def _listed(values: Iterable[Value]) -> bytes:
+    """Values as clients wrote them, one a line."""
+    return b"\n".join(encode_value(value.key.encode(), value.version, value.op) for value in values)
