@@ -1,10 +1,11 @@
 """Looking for failures of a design with Hypothesis: random schedules and random plans, shrunk to the smallest that still fail.
 
-    steps = find(scripts(design), lambda steps: breaks(design, steps))
-    case = find(cases(design), lambda case: run_case(design, case).broken)
+    smallest_script(design, contract)    the smallest schedule that breaks the contract; None if none was found
+    smallest_case(design, contract)      the same for random runs: seed, fleet, workloads, faults
+    scripts(design), cases(design)       what these are drawn from, for tests of one's own
 
 Hypothesis is no dependency of Anachron itself; ``pip install anachron[search]`` brings it. Everything is drawn so that a smaller
-case is a simpler one: fewer steps, then earlier sessions, keys and nodes; fewer faults, nodes and sessions, a shorter run.
+case is a simpler one: fewer steps, then earlier operations and nodes; fewer faults, nodes and sessions, a shorter run.
 
 A script does as it likes with links, messages and processes, and no fault episode tells of it. So it is held to no staleness
 bound, only to what must hold whatever happens: integrity, order, sessions, and that the fleet converges once all is healed.
@@ -13,32 +14,50 @@ bound, only to what must hold whatever happens: integrity, order, sessions, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from inspect import getsource
-from typing import Any
+from itertools import permutations
+from random import Random
+from typing import Any, TypeVar
 
+from hypothesis import HealthCheck, find, settings
 from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
 
 from harness.durations import UNITS
 from harness.plan import Contract, StalenessPromise
 from harness.reference.design import Design
-from harness.reference.messages import BUS, ORIGIN, STORE
+from harness.reference.messages import BUS, ORIGIN
 from harness.reference.places import node_names
 from harness.simulation.fleet import PACE
 from harness.simulation.script import AtGate, Cut, Meddle, Process, Step, parse_script
 from harness.zoo.scenarios import scenarios
 from harness.zoo.trials import Trial, random, scripted
 
+T = TypeVar("T")
+
 NODES = 3
+EXAMPLES = 2_000
 MOST_STEPS, MOST_WAYS = 16, 3
 
-_SESSIONS, _KEYS = ("A", "B", "C"), ("x", "y")
-_WAITS = ("wait 5ms", "wait 50ms", "wait 300ms", "wait 1200ms")
+_OPERATIONS = (
+    ("A", "writes", "x"),
+    ("B", "reads", "x"),
+    ("C", "reads", "x"),
+    ("A", "reads", "x"),
+    ("C", "writes", "y"),
+    ("B", "reads", "y"),
+)
+"""One writer a key, one write at a time: else nobody knows the order of the versions."""
+_WAITS = ("wait 300ms", "wait 1200ms")
+_WEIGHTS = (4, 3, 1, 1)
+"""How often a schedule holds gates, picks out messages, cuts links, and stops processes."""
 _EVENTS = ("Invalidate", "Update", "Flush")
 _ASKED = ("Fetch", "Commit", "Stamp", "FetchNewer")
 _GATE = re.compile(r'Gate\("([\w.-]+)"')
+_ARRIVE = parse_script("wait 5ms")
 _BEGIN, _REST = parse_script("wait 100ms"), parse_script("wait 1500ms")
 """Before the first step, until every node has found out where it stands; and after healing: by then every operation is over, and
 whoever waited for a reply has given up.
@@ -52,25 +71,26 @@ def scripts(draw: st.DrawFn, design: Design, nodes: int = NODES) -> list[str]:
     A script meddles in few ways, which are drawn first, and does so again and again between its operations: races need both ends.
     """
     operations, *meddling = vocabulary(design, nodes)
-    ways = draw(st.lists(st.one_of([st.sampled_from(lines) for lines in meddling if lines]), max_size=MOST_WAYS))
+    sorts = [lines for lines, weight in zip(meddling, _WEIGHTS, strict=True) for _ in range(weight) if lines]
+    ways = draw(st.lists(st.sampled_from(sorts).flatmap(st.sampled_from), min_size=1, max_size=MOST_WAYS))
     undone = dict.fromkeys(_undoing(parse_script("\n".join(ways))))
     step = st.sampled_from(operations) | st.sampled_from((*dict.fromkeys(ways), *undone, *_WAITS))
-    return draw(st.lists(step, max_size=MOST_STEPS))
+    # Lists are short on average, and short scripts show little: so the length is fixed, and a step may be none.
+    return [line for line in draw(st.lists(st.none() | step, min_size=MOST_STEPS, max_size=MOST_STEPS)) if line is not None]
 
 
 @cache
 def vocabulary(design: Design, nodes: int = NODES) -> tuple[tuple[str, ...], ...]:
     """The operations that sessions can make on a fleet of ``design``, and then all that can be done to it, by sort."""
     names = node_names(nodes)
-    shared = tuple(place for place, there in ((ORIGIN, True), (BUS, design.bus), (STORE, design.store)) if there)
+    shared = tuple(design.shared)
     links = [(name, place) for name in names for place in shared]
     links += [(ORIGIN, place) for place in shared if place != ORIGIN]
     links += [(one, other) for at, one in enumerate(names) for other in names[at + 1 :]] if design.talks else []
     places = (*names, *shared)
-    invoked = [(does, key, who) for does in ("reads", "writes") for key in _KEYS for who in _SESSIONS]
     messages = [(act, way) for act in ("hold", "lose", "double") for way in _messages(design, names)]
     return (
-        tuple(f"{who} {does} {key} at {name}" for does, key, who in invoked for name in names),
+        tuple(f"{who} {does} {key} at {name}" for who, does, key in _OPERATIONS for name in names),
         tuple(f"hold {gate} at {place}" for place in places for gate in gates(design, place)),
         tuple(f"{act} 1 {kind} from {source} to {target}" for act, (kind, source, target) in messages),
         tuple(f"cut {one} from {other}" for one, other in links),
@@ -84,9 +104,13 @@ def gates(design: Design, place: str) -> tuple[str, ...]:
 
 
 def healed(lines: Sequence[str]) -> tuple[Step, ...]:
-    """The steps of ``lines``, and then those that undo whatever they left broken or held."""
+    """The steps of ``lines``, and then those that undo whatever they left broken or held.
+
+    After each step what is on its way arrives, unless something holds it up.
+    """
     steps = parse_script("\n".join(lines))
-    return (*_BEGIN, *steps, *parse_script("\n".join(dict.fromkeys(_undoing(steps)))), *_REST)
+    undone = parse_script("\n".join(dict.fromkeys(_undoing(steps))))
+    return (*_BEGIN, *(each for step in (*steps, *undone) for each in (step, *_ARRIVE)), *_REST)
 
 
 def promised(design: Design) -> Contract:
@@ -98,6 +122,31 @@ def promised(design: Design) -> Contract:
 def play_script(design: Design, contract: Contract, lines: Sequence[str], nodes: int = NODES) -> Trial:
     """The steps of ``lines`` on ``design``, all healed at the end; steps that cannot be taken are left out."""
     return scripted(design, contract, healed(lines), nodes=nodes)
+
+
+def smallest_script(
+    design: Design, contract: Contract, *, nodes: int = NODES, examples: int = EXAMPLES, seed: int = 0
+) -> list[str] | None:
+    """The smallest schedule that was found to break ``contract``, with its nodes and readers named in order; None if none was.
+
+    Args:
+        design: whose failure is looked for.
+        contract: what it is held to; ``promised`` of a correct design.
+        nodes: how many cache nodes.
+        examples: after so many schedules without a failure there is none.
+        seed: of the search.
+    """
+
+    def breaks(lines: list[str]) -> bool:
+        return bool(play_script(design, contract, lines, nodes).findings)
+
+    found = _find(scripts(design, nodes), breaks, examples, seed)
+    return None if found is None else min(filter(breaks, _renamed(found, nodes)))
+
+
+def smallest_case(design: Design, contract: Contract, *, examples: int = EXAMPLES, seed: int = 0) -> Case | None:
+    """The smallest random run that was found to break ``contract``; arguments as for ``smallest_script``."""
+    return _find(cases(design), lambda case: bool(run_case(design, contract, case).findings), examples, seed)
 
 
 @dataclass(frozen=True)
@@ -152,6 +201,24 @@ def run_case(design: Design, contract: Contract, case: Case) -> Trial:
     )
 
 
+def _find(drawn: st.SearchStrategy[T], fails: Callable[[T], bool], examples: int, seed: int) -> T | None:
+    tries = settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    try:
+        return find(drawn, fails, settings=tries, random=Random(seed))
+    except NoSuchExample:
+        return None
+
+
+def _renamed(lines: list[str], nodes: int) -> Iterator[list[str]]:
+    """The same schedule under all names of its nodes and of those who only read."""
+    names = node_names(nodes)
+    readers = ("B",) if any(line.startswith("C writes") for line in lines) else ("B", "C")
+    for places in permutations(names):
+        for people in permutations(readers):
+            name = dict(zip((*names, *readers), (*places, *people), strict=True))
+            yield [" ".join(name.get(word, word) for word in line.split()) for line in lines]
+
+
 def _messages(design: Design, names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     """The messages that a schedule may pick out: kind, source and target."""
     every = "".join(_code(design, place) for place in (names[0], ORIGIN, BUS))
@@ -171,8 +238,8 @@ def _messages(design: Design, names: Sequence[str]) -> Iterator[tuple[str, str, 
 @cache
 def _code(design: Design, place: str) -> str:
     """The source of what runs at ``place``."""
-    kind = {ORIGIN: design.origin, BUS: design.bus, STORE: design.store}.get(place, design.node)
-    ours = [base for base in (kind.__mro__ if kind else ()) if base.__module__.startswith("harness.reference")]
+    kind = design.shared.get(place, design.node)
+    ours = [base for base in kind.__mro__ if base.__module__.startswith("harness.reference")]
     return "\n".join(map(getsource, ours))
 
 
