@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 
 from checkers import CHECKERS
 from checkers.statistics import wilson
-from harness.driver.task import labels_of
 from harness.findings import FINDINGS
-from harness.plan import WorkloadSpec
 from harness.reference.bug import Bug
 from harness.zoo.jobs import Answer, Drawn, Endured, Forced
 from reports.words import plural
@@ -21,7 +19,7 @@ class Rate:
     """In how many random runs a bug was detected.
 
     Attributes:
-        workload: under which workload.
+        workload: under which workload, by its kind.
         detected: so many runs broke the contract by a finding that the bug explains.
         n: of so many.
         findings: in how many runs each finding broke the contract.
@@ -162,6 +160,11 @@ class Matrix:
         return not self.complaints and not self.errors
 
     @property
+    def workloads(self) -> tuple[str, ...]:
+        """The kinds of workload that bugs were run under at random."""
+        return tuple(dict.fromkeys(rate.workload for row in self.bugs for rate in row.rates))
+
+    @property
     def _rows(self) -> tuple[BugRow | DesignRow, ...]:
         return (*self.bugs, *self.designs)
 
@@ -184,8 +187,9 @@ def matrix_of(answers: Iterable[Answer], bugs: Mapping[str, Bug]) -> Matrix:
 
 
 def checkers_needed(bugs: Iterable[Bug]) -> Mapping[str, tuple[str, ...]]:
-    """By checker, the bugs of which something would be missed without it; of some checkers there is none."""
-    needed: dict[str, list[str]] = {name: [] for name in CHECKERS.names}
+    """By checker, the bugs of which something would be missed without it. Checkers that only measure are left out."""
+    finders = {finding.checker for finding in FINDINGS.values()}
+    needed: dict[str, list[str]] = {name: [] for name in CHECKERS.names if name in finders}
     for bug in bugs:
         for checker in {FINDINGS[name].checker for name in bug.fires}:
             needed[checker].append(bug.name)
@@ -194,7 +198,6 @@ def checkers_needed(bugs: Iterable[Bug]) -> Mapping[str, tuple[str, ...]]:
 
 def _bug_row(bug: Bug, answers: Sequence[Answer]) -> BugRow:
     forced = {answer.job.correct: answer for answer in answers if isinstance(answer.job, Forced)}
-    labels = labels_of([WorkloadSpec.model_validate(workload) for workload in bug.workloads])
     made = [answer for answer in answers if not answer.error]
     drawn = [(answer, answer.job.workload) for answer in made if isinstance(answer.job, Drawn)]
     return BugRow(
@@ -203,7 +206,8 @@ def _bug_row(bug: Bug, answers: Sequence[Answer]) -> BugRow:
         claim=forced[False].claim,
         spared=forced[True].broken,
         rates=tuple(
-            _rate(label, bug, [answer for answer, workload in drawn if workload == index]) for index, label in enumerate(labels)
+            _rate(str(workload["kind"]), bug, [answer for answer, number in drawn if number == index])
+            for index, workload in enumerate(bug.workloads)
         ),
         errors=_errors(bug.full_name, answers),
     )

@@ -13,7 +13,6 @@ from reports.templates import asset, policy, templates
 
 def page(matrix: Matrix, facts: Mapping[str, str]) -> str:
     """The whole page; ``facts`` say how the zoo was run."""
-    workloads = dict.fromkeys(rate.workload for row in matrix.bugs for rate in row.rates)
     return (
         templates()
         .get_template("zoo.html")
@@ -21,7 +20,6 @@ def page(matrix: Matrix, facts: Mapping[str, str]) -> str:
             matrix=matrix,
             answer=matrix.answer,
             headline=matrix.headline,
-            workloads=tuple(workloads),
             diagrams={row.bug.name: diagram(row.bug.schedule) for row in matrix.bugs},
             legend=LEGEND,
             facts=facts,

@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.zoo.matrix import BugRow, Matrix, Rate
+from harness.zoo.matrix import Matrix, Rate
 from reports.words import SIGNS, count, one_line
 
 _COLOURS = {"pass": "green", "violated": "red", "error": "magenta"}
@@ -46,25 +46,18 @@ def render(matrix: Matrix) -> str:
 
 
 def _bugs(matrix: Matrix) -> Table:
-    workloads = tuple(dict.fromkeys(rate.workload for row in matrix.bugs for rate in row.rates))
-    table = _table("bug", "of the strategy", "forced", "found", "correct")
-    for name in workloads:
+    table = _table("bug", "of the strategy", "forced", "correct")
+    for name in matrix.workloads:
         table.add_column(name, justify="right", no_wrap=True)
     for row in matrix.bugs:
-        rates = {rate.workload: rate for rate in row.rates}
         table.add_row(
             row.bug.name,
             row.bug.correct.name,
             _mark(good=not (row.missed or row.unexpected or row.errors)),
-            _found(row),
             _mark(good=not row.spared),
-            *(_rate(rates[name]) if name in rates else "-" for name in workloads),
+            *("\n".join(_rate(rate) for rate in row.rates if rate.workload == name) or "-" for name in matrix.workloads),
         )
     return table
-
-
-def _found(row: BugRow) -> Text:
-    return Text(", ".join(sorted(row.broken)) or "nothing", style="red" if row.missed or row.unexpected else "")
 
 
 def _rate(rate: Rate) -> str:
@@ -83,7 +76,7 @@ def _designs(matrix: Matrix) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in columns:
-        table.add_column(name, no_wrap=name != "found")
+        table.add_column(name, no_wrap=True)
     return table
 
 
