@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.reference.bug import Bug
-from harness.reference.strategies.tracking import DESIGN, Echo, Invalidate, Opened, Tracking
+from harness.reference.messages import Invalidate
+from harness.reference.strategies.tracking import DESIGN, Echo, Opened, Tracking
 
 
 class OverlooksNull(Tracking):
