@@ -81,6 +81,7 @@ class ComposeRuntime(OnEngine):
         self._images: dict[str, str] = {}
         self._services: dict[str, Service] = {}
         self._logs: list[ServiceLog] = []
+        self._deaths: dict[str, asyncio.Task[None]] = {}
 
     def refusal(self, capability: Capability) -> str | None:
         """Why ``capability`` is not to be had here and how to get it; None if it is."""
@@ -169,16 +170,25 @@ class ComposeRuntime(OnEngine):
         """Bring to its end what ``kill_host`` has begun; the server alone cannot be killed."""
         if not self._service(node).dark:
             self._refuse(Capability.KILL)
+        await self._dead(node)
         await self._service(node).kill()
 
     async def kill_host(self, node: str) -> None:
-        """The node's machine vanishes from its networks in one moment; what ran there ends."""
-        await self._service(node).darken()
+        """The node's machine vanishes from its networks in one moment; what ran there ends as soon as the engine has done it.
+
+        Returns when nothing is heard of it any more; whoever asks for its ``state`` waits for its end.
+        """
+        service = self._service(node)
+        if not await self._wires.vanish(service.addresses):
+            await service.darken()
+            return
+        service.dark = True
+        self._deaths[node] = asyncio.create_task(self._die(service))
 
     async def restart(self, node: str, *, keep_data: bool) -> None:
         """Start an ended container again at its address; without ``keep_data`` it is made anew, with empty volumes."""
         service = self._service(node)
-        if await service.state():
+        if await self.state(node):
             raise HarnessError(f"{node} runs already", fix="kill its host first")
         if keep_data:
             await service.start()
@@ -202,6 +212,7 @@ class ComposeRuntime(OnEngine):
 
     async def state(self, node: str) -> str:
         """``S`` while the node's container runs, ``T`` while it is frozen, or an empty string if it has ended."""
+        await self._dead(node)
         return await self._service(node).state()
 
     def incarnation(self, node: str) -> int:
@@ -224,6 +235,18 @@ class ComposeRuntime(OnEngine):
         """See ``Inspecting``: the disk may be the machine's own."""
         self._refuse(Capability.FILL_DISK)
 
+    async def _die(self, service: Service) -> None:
+        """End a container that nobody hears any more. Then it has no addresses, and somebody else may get them."""
+        try:
+            await service.kill()
+        finally:
+            await self._wires.appear(service.addresses)
+
+    async def _dead(self, node: str) -> None:
+        """Wait for the end of a death that is under way."""
+        if node in self._deaths:
+            await asyncio.shield(self._deaths[node])
+
     async def _adopt(self, engine: Engine) -> None:
         """Take what was started: nodes as such, of everybody else the log."""
         for container in await self._containers(engine):
@@ -243,6 +266,7 @@ class ComposeRuntime(OnEngine):
 
     async def _end(self, engine: Engine) -> None:
         """Kill all services and keep what they last wrote; they are removed after that."""
+        await asyncio.gather(*self._deaths.values(), return_exceptions=True)
         api: Any = engine.client.api
 
         def kill(container: str) -> None:

@@ -159,7 +159,7 @@ class NodeContainer:
         await self._do("data_wipe", "lose its data")
 
     async def darken(self) -> None:
-        """The machine dies: it vanishes from the network in one moment, and then everything ends."""
+        """The machine dies: the engine takes it off the network in one moment, and then everything ends."""
         api: Any = self._engine.client.api
         await self._engine.ask(
             f"take {self.name} off the network",

@@ -104,6 +104,7 @@ class DockerRuntime(OnEngine):
             raise HarnessError(f"{node} was never started")
         if not keep_data and not await stopped.state():
             await stopped.wipe()
+        await self._wires.appear([stopped.endpoint.host])
         await stopped.launch(stopped.server)
 
     async def pause(self, node: str) -> None:
@@ -133,12 +134,13 @@ class DockerRuntime(OnEngine):
         return self._node(node).log_end(lines)
 
     async def kill_host(self, node: str) -> None:
-        """The node's machine vanishes from the network in one moment; what ran there ends. Its disk stays.
+        """The node's machine vanishes from the network in one moment; then what ran there ends. Its disk stays.
 
         Its peers hear nothing: what they send is not acknowledged, and connections hang. After some seconds in which nobody
         answers for the address, new ones fail with "no route to host": within 3 s from another container, later from here.
         """
-        await self._node(node).darken()
+        dead = self._node(node)
+        await (dead.kill() if await self._wires.vanish([dead.endpoint.host]) else dead.darken())
 
     async def limit(self, node: str, limits: Limits) -> None:
         """Let the node use no more than ``limits``; without any, as much as there is."""
@@ -169,6 +171,7 @@ class DockerRuntime(OnEngine):
     async def replace(self, node: str, image: str) -> None:
         """Stop the node in order and start the same server from another image, with its data and its address."""
         old = self._node(node)
+        await self._wires.appear([old.endpoint.host])
         program = old.server.program if old.server else ""
         await old.move(await self._image(program, image), await self._shim if self._shim else None)
 

@@ -52,6 +52,7 @@ class Service:
         self.log = ServiceLog(engine, log)
         self.incarnation = 0
         self.dark = False
+        self._unplugged = False
         self._engine = engine
         self._api: Any = engine.client.api
         self._container = ""
@@ -60,11 +61,16 @@ class Service:
 
     async def adopt(self, container: str) -> None:
         """Take the container with this id, which has just been started."""
-        self._container, self.dark = container, False
+        self._container, self.dark, self._unplugged = container, False, False
         found = await self._inspected()
         self._given, self._places = found["HostConfig"], found["NetworkSettings"]["Networks"]
         self.incarnation += 1
         await asyncio.to_thread(self.log.follow, container)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it is on its networks."""
+        return tuple(place["IPAddress"] for place in self._places.values() if place.get("IPAddress"))
 
     async def state(self) -> str:
         """The state letter of its first process; empty if the container does not run, or is not there."""
@@ -87,8 +93,8 @@ class Service:
         await self._engine.ask(f"let {self.name} go on", lambda: self._unless_so(self._api.unpause))
 
     async def darken(self) -> None:
-        """The machine dies: it vanishes from its networks in one moment, and then everything ends."""
-        self.dark = True
+        """The machine dies: the engine takes it off its networks in one moment, and then everything ends."""
+        self.dark = self._unplugged = True
         await asyncio.gather(
             *(self._engine.ask(f"take {self.name} off the network", partial(self._disconnect, each)) for each in self._places)
         )
@@ -100,10 +106,10 @@ class Service:
 
     async def start(self) -> None:
         """Start an ended container again: with its data, at its addresses."""
-        if self.dark:
+        if self._unplugged:
             for network, place in self._places.items():
                 await self._engine.ask(f"put {self.name} back on the network", partial(self._connect, network, place))
-            self.dark = False
+        self.dark = self._unplugged = False
         ended = (await self._inspected())["State"]["FinishedAt"]
         await self._engine.ask(f"start {self.name}", lambda: self._api.start(self._container))
         self.incarnation += 1

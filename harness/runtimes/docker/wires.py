@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from harness.errors import HarnessError, UnsupportedError
 from harness.runtimes.base import Capability, Cut, Disturbance, Packets, Way
@@ -34,6 +34,7 @@ class Wires:
         self._addresses = addresses
         self._refusal = refusal
         self._links = Links()
+        self._vanished: set[str] = set()
 
     async def cut(self, links: Sequence[Link], how: Cut, way: Way) -> None:
         """See ``Runtime``."""
@@ -98,7 +99,21 @@ class Wires:
             await self._proxies.mend(proxied)
         if len(proxied) < len(links) and self.agent:
             self._links.mend(links)
-            await self.agent.apply(self._links.bends(self._addresses.__getitem__))
+            await self._apply(self.agent)
+
+    async def vanish(self, addresses: Collection[str]) -> bool:
+        """Let nothing through to or from these addresses until they ``appear``; whether there is an agent to do it."""
+        if self.agent is None:
+            return False
+        self._vanished.update(addresses)
+        await self._apply(self.agent)
+        return True
+
+    async def appear(self, addresses: Collection[str]) -> None:
+        """Undo ``vanish``; nothing for those that are there."""
+        if self.agent and not self._vanished.isdisjoint(addresses):
+            self._vanished.difference_update(addresses)
+            await self._apply(self.agent)
 
     async def packets(self) -> Packets:
         """What the kernel's means did to packets so far."""
@@ -116,7 +131,10 @@ class Wires:
     async def _bend(self, links: Sequence[Link], change: Callable[[Suffering], Suffering]) -> None:
         if links:
             self._links.change(links, change)
-            await self._agent.apply(self._links.bends(self._addresses.__getitem__))
+            await self._apply(self._agent)
+
+    async def _apply(self, agent: Agent) -> None:
+        await agent.apply(self._links.bends(self._addresses.__getitem__), frozenset(self._vanished))
 
     def _sorted(self, links: Sequence[Link], capability: Capability) -> tuple[list[Link], list[Link]]:
         """The links with a proxy, and those without; raises ``UnsupportedError`` if one of them cannot be bent so."""

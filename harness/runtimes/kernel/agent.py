@@ -89,9 +89,10 @@ class Agent:
             raise
         return agent
 
-    async def apply(self, bends: Bends) -> None:
+    async def apply(self, bends: Bends, vanished: Collection[str] = ()) -> None:
         """Make ``bends`` the state of the whole network, at once, for open connections, too.
 
+        Addresses that have ``vanished`` hear nothing and are not heard, by nobody: as if their machines were gone.
         Raises ``UnsupportedError`` if this kernel cannot do one of them, and then changes nothing.
         """
         lacks = self.means.lacks(bends)
@@ -99,7 +100,7 @@ class Agent:
             raise UnsupportedError("the network cannot be bent so", why=lacks)
         async with self._changes:
             newly_refused = _refused(bends) - _refused(self._bends)
-            script = nft(rules.fill(self._table, bends))
+            script = nft(rules.fill(self._table, bends, vanished))
             if rules.treatments(bends) or rules.treatments(self._bends):
                 treatments = {**rules.treatments(bends), **rules.losses(bends)}
                 script = f"{ask(f'bends {_listed(treatments)}')} && {script}"

@@ -3,7 +3,8 @@
 A run has tables of its own and touches no others'. They are made once and stay empty while nothing is bent; a new state flushes
 and fills one chain in each, in one transaction: it stands as a whole or not at all, and nothing has to be hooked or unhooked::
 
-    table bridge anachron_RUN    cuts: before anything else sees a packet; whether it is between nodes or from or to the host
+    table bridge anachron_RUN    cuts: before anything else sees a packet; whether it is between nodes or from or to the host;
+                                 addresses that have vanished: whatever is for them or from them, the questions who has them, too
     table ip anachron_RUN        resets, and what the queue program does; bridged packets come by if br_netfilter is on
 
 Rules know addresses only, so they outlive restarts. What a program of ours sends carries ``MARK`` and passes.
@@ -61,8 +62,8 @@ def take_down(name: str, families: Iterable[str] = FAMILIES) -> str:
     return "".join(f"add table {family} {name}\ndelete table {family} {name}\n" for family in families)
 
 
-def fill(name: str, bends: Bends) -> str:
-    """The script that replaces the state of the tables by ``bends``, in one transaction."""
+def fill(name: str, bends: Bends, vanished: Collection[str] = ()) -> str:
+    """The script that replaces the state of the tables, in one transaction: by ``bends``, and by addresses that have vanished."""
     refused = [pair for pair, bend in bends.items() if bend.refuse]
     cut = [pair for pair, bend in bends.items() if bend.cut and not bend.refuse]
     queued = list(treatments(bends))
@@ -70,6 +71,7 @@ def fill(name: str, bends: Bends) -> str:
         (
             f"flush chain bridge {name} bends\n",
             _rule("bridge", name, cut, "drop"),
+            _silence(name, vanished),
             f"flush chain ip {name} bends\n",
             _rule("ip", name, refused, "goto refused"),
             _rule("ip", name, queued, "goto queued"),
@@ -132,6 +134,14 @@ def _rule(family: str, name: str, pairs: Collection[Pair], verdict: str) -> str:
         return ""
     elements = ", ".join(f"{source} . {target}" for source, target in sorted(pairs))
     return f"add rule {family} {name} bends ip saddr . ip daddr {{ {elements} }} {verdict}\n"
+
+
+def _silence(name: str, vanished: Collection[str]) -> str:
+    if not vanished:
+        return ""
+    elements = ", ".join(sorted(vanished))
+    fields = ("ip saddr", "ip daddr", "arp saddr ip", "arp daddr ip")
+    return "".join(f"add rule bridge {name} bends {field} {{ {elements} }} drop\n" for field in fields)
 
 
 def _treatment(bend: Bend) -> Treatment:

@@ -166,7 +166,7 @@ def test_a_dead_host_is_silent_and_comes_back_at_its_address(tmp_path, file):
 
 
 def test_a_host_that_loses_its_data_is_made_anew(tmp_path, file):
-    """Its volume is empty afterwards, and its address the same."""
+    """Its volume is empty afterwards, and its address the same; so it is where only the engine can take it off its network."""
 
     async def scenario():
         async with running(tmp_path, file, "redis-primary") as runtime:
@@ -175,8 +175,13 @@ def test_a_host_that_loses_its_data_is_made_anew(tmp_path, file):
             await runtime.kill_host("redis-primary")
             await runtime.restart("redis-primary", keep_data=False)
             await until(lambda: reads(runtime, "redis-primary", "k", None))
+            await call(at, "SET", "k", "v")
+            runtime._wires.agent = None
+            await runtime.kill_host("redis-primary")
+            await runtime.restart("redis-primary", keep_data=True)
+            await until(lambda: reads(runtime, "redis-primary", "k", "v"))
             assert runtime.endpoint("redis-primary") == at
-            assert runtime.incarnation("redis-primary") == 2
+            assert runtime.incarnation("redis-primary") == 3
 
     asyncio.run(scenario())
 

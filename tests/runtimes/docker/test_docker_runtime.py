@@ -138,7 +138,7 @@ def test_paused_node_stands_still(tmp_path):
 
 
 def test_dead_machine_is_silent_and_comes_back_at_its_address(tmp_path):
-    """Connections to a dead machine hear neither a reset nor an end; a restart brings address and data back."""
+    """Connections to a dead machine hear neither a reset nor an end; a restart brings address and data back. No agent needed."""
 
     async def scenario():
         async with running(tmp_path, *_DISK) as runtime:
@@ -157,7 +157,10 @@ def test_dead_machine_is_silent_and_comes_back_at_its_address(tmp_path):
             await runtime.restart("primary", keep_data=True)
             assert runtime.endpoint("primary") == at
             await until(lambda: reads(at, "v"))
+            runtime._wires.agent = None
             await runtime.kill_host("primary")
+            with pytest.raises(OSError):  # noqa: PT011  # whichever it is: it is no answer
+                await call(at, "PING")
             await runtime.restart("primary", keep_data=False)
             await until(lambda: reads(at, None))
 

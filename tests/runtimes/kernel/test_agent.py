@@ -95,6 +95,27 @@ def test_a_client_s_cut_leaves_the_nodes_links_alone(peers, bending):
     bending(scenario)
 
 
+def test_who_has_vanished_neither_answers_nor_refuses(peers, bending):
+    """Nobody hears of it over old connections or new ones, clients on the host neither; others are spared, and it can be back."""
+    one, two, three = peers
+
+    async def scenario(agent):
+        cut, client, spared = two.talk_to(one), one.call(), two.talk_to(three)
+        assert cut.echoes() < 1
+        assert client.echoes() < 1
+        await agent.apply({}, [one.address])
+        assert cut.silent()
+        assert client.silent()
+        with pytest.raises(ConnectionError, match="TimeoutError"):
+            two.talk_to(one)
+        assert spared.echoes() < 1
+        await agent.apply({})
+        assert cut.receive(10) == b"?"
+        assert one.call().echoes() < 1
+
+    bending(scenario)
+
+
 def test_refusing_resets_idle_connections_and_refuses_new_ones(peers, bending):
     """An idle connection is reset at both ends at once, new ones are refused until the link is mended."""
     one, two, three = peers

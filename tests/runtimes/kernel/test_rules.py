@@ -23,7 +23,7 @@ def test_only_the_run_s_own_tables_are_named():
     """Every command of every script is about a table of the run."""
     bends = {(A, B): Bend(cut=True), (B, A): Bend(refuse=True), (A, C): Bend(delay_ns=1)}
     scripts = (
-        rules.fill("anachron_r", bends),
+        rules.fill("anachron_r", bends, [C]),
         rules.take_down("anachron_r"),
         rules.start_resets("anachron_r", [Connection(A, 1, B, 2)]),
         rules.stop_resets("anachron_r"),
@@ -49,6 +49,15 @@ def test_each_pair_meets_one_rule():
     ]
     assert rules.treatments(bends).keys() == {(A, C)}
     assert rules.losses(bends).keys() == {(A, B), (B, A)}
+
+
+def test_who_has_vanished_is_not_even_asked_for():
+    """Whatever comes from such an address or goes to it is dropped, and so are the questions who has it."""
+    lines = rules.fill("anachron_r", {}, [B, A]).splitlines()
+    assert [line for line in lines if line.startswith("add")] == [
+        f"add rule bridge anachron_r bends {field} {{ {A}, {B} }} drop"
+        for field in ("ip saddr", "ip daddr", "arp saddr ip", "arp daddr ip")
+    ]
 
 
 def test_no_bends_are_no_rules():
