@@ -204,7 +204,8 @@ def _promised(plan: Plan, candidate: Candidate) -> Plan:
     """``plan`` with what theory promises of its candidate under its faults, if it has no contract and there is a theory."""
     if not isinstance(candidate, Reference) or "contract" in plan.model_fields_set:
         return plan
-    theory = candidate.promise(PACE.most_ns if plan.run.runtime == SIMULATED else _REAL_HOP_NS)
+    real = plan.run.runtime != SIMULATED
+    theory = candidate.promise(_REAL_HOP_NS if real else PACE.most_ns, sockets=real)
     kinds = {fault.kind for fault in plan.faults}
     during = {kind: bound for kind, bound in theory.staleness.during.items() if kind in kinds}
     staleness = theory.staleness.model_copy(update={"during": during})

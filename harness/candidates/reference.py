@@ -25,7 +25,7 @@ from pydantic import AfterValidator, Field, create_model
 from harness.candidates.access import AccessOptions
 from harness.candidates.backends import Backend, PostgresBackend, RedisBackend
 from harness.candidates.reference_places import Places, ServerInPlace
-from harness.durations import UNITS, format_duration
+from harness.durations import UNITS, Bound, format_duration
 from harness.errors import PlanError
 from harness.plan import CandidateSpec, Contract, Duration, Share
 from harness.reference.bus import Broadcast, Log
@@ -51,7 +51,7 @@ class FleetOptions(AccessOptions):
     nodes: Annotated[int, Field(ge=3, le=10_000)] = 3
     """How many cache nodes."""
     bus: Literal["own", "redis", "valkey"] = "own"
-    """What carries events: a process of our own, or a server's channel, and its stream where events are delivered at least once."""
+    """What carries events: a process of our own, or a server: its channel, and its stream for what may be had again."""
     origin: Literal["own", "postgres"] = "own"
     """The source of truth: a process of our own, or a database."""
 
@@ -115,9 +115,15 @@ class Reference(Places):
         super().__init__(topology, options.strategy, self.settings, self.servers, options=options)
         self.product = f"{options.strategy}, {self.nodes} nodes"
 
-    def promise(self, hop_ns: int) -> Contract:
-        """What the theory of the correct strategy promises with these settings, if a message takes at most ``hop_ns``."""
-        return self._correct.promise(replace(self._correct.settings, **self._given), hop_ns)
+    def promise(self, hop_ns: int, *, sockets: bool = False) -> Contract:
+        """What the theory of the correct strategy promises with these settings, if a message takes at most ``hop_ns``.
+
+        Over ``sockets`` there is a connection again only a while after a fault is over: once the old one is given up and another
+        try to connect comes to its end.
+        """
+        settings = replace(self._correct.settings, **self._given)
+        theory = self._correct.promise(settings, hop_ns)
+        return later(theory, settings.silence_ns + settings.call_timeout_ns) if sockets else theory
 
     def _in_place(self, spec: CandidateSpec, options: FleetOptions) -> Mapping[str, ServerInPlace]:
         """The servers that the plan wants; raises ``PlanError`` for one that cannot play the part."""
@@ -139,6 +145,20 @@ class Reference(Places):
 
     def _origin(self, endpoint: Endpoint) -> Backend:
         return PostgresBackend(ORIGIN, "", endpoint, self._guard)
+
+
+def later(contract: Contract, by_ns: int) -> Contract:
+    """``contract`` where everything that a fault has disturbed may take longer by ``by_ns``."""
+    staleness = contract.staleness
+    during = {kind: Bound(bound.extra_ns + by_ns, bound.plus_fault) for kind, bound in staleness.during.items()}
+    update = {"during": during, "after_heal": staleness.after_heal + by_ns}
+    converges_ns = contract.converges_within
+    return contract.model_copy(
+        update={
+            "staleness": staleness.model_copy(update=update),
+            "converges_within": None if converges_ns is None else converges_ns + by_ns,
+        }
+    )
 
 
 _SERVERS = {"redis": ("resp", 6_379), "postgres": ("sql", 5_432)}

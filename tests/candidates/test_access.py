@@ -55,6 +55,7 @@ GUARDED = [
     pytest.param({"kind": "cache-aside", "cache": "memcached", "strategy": "lease"}, id="aside", marks=[MEMCACHED, POSTGRES]),
     pytest.param({"kind": "invalidation-bus", "source": "postgres", "tls": True}, id="bus-tls", marks=[REDIS, POSTGRES]),
     pytest.param({"kind": "client-side-cache", "tls": True}, id="client-side-tls", marks=REDIS),
+    pytest.param({"kind": "reference", "strategy": "broadcast-alo", "tls": True}, id="reference-tls"),
 ]
 """With a password, a user and, where that is said, TLS."""
 
@@ -240,7 +241,7 @@ def test_services_of_a_compose_file_are_reached_with_their_own_password(tmp_path
 @pytest.mark.parametrize("spec", GUARDED)
 def test_runs_keep_their_secrets(tmp_path: Path, spec: dict[str, object]) -> None:
     """Sessions are let in and read what they wrote, across a restart, and nothing that a run says or leaves tells the secret."""
-    victim = {"memcached-pool": "cache-1", "http-caches": "cache-1"}.get(str(spec["kind"]), "app-1")
+    victim = {"memcached-pool": "cache-1", "http-caches": "cache-1", "reference": "node-1"}.get(str(spec["kind"]), "app-1")
     options = "\n".join(f"{key} = {json.dumps(value)}" for key, value in guarded(spec).items())
     plan = tmp_path / "plan.toml"
     plan.write_text(

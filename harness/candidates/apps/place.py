@@ -1,7 +1,8 @@
 """One place of a reference fleet as a process: its actor's flows on asyncio, its messages over sockets.
 
 Two places that are linked have one connection, which one of them opens and both speak on, in order: messages, requests, replies.
-Without it nothing is sent; as in the simulation, whoever wants something to arrive asks again.
+Without it nothing is sent; as in the simulation, whoever wants something to arrive asks again. One on which nothing is heard for
+a while is given up: after a cut, a new one is there sooner than the system repeats what the old one owes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .server import PEER
 from .service import Service
 from .wire import encode_command, read_command
 
-_HEAR, _ASK, _REPLY, _REFUSE = b"HEAR", b"ASK", b"REPLY", b"REFUSE"
+_HEAR, _ASK, _REPLY, _REFUSE, _BEAT = b"HEAR", b"ASK", b"REPLY", b"REFUSE", b"BEAT"
 _FORGET = 10_000
 _DOUBLE_S = 0.01
 """How long after a message its double follows."""
@@ -77,6 +78,7 @@ class LivePlace(Host):
         self._dial = dial
         self._services = services
         self._timeout_s = settings.call_timeout_ns / 1e9
+        self._silence_s = settings.silence_ns / 1e9
         self._exchanges: set[asyncio.Task[None]] = set()
         self._connected: dict[str, Connection] = {}
         self._asked: dict[int, Waiting] = {}
@@ -177,15 +179,25 @@ class LivePlace(Host):
 
     async def _listen(self, name: str, connection: Connection) -> None:
         self._connected[name] = connection
+        beating = asyncio.create_task(self._beat(connection))
         try:
             while True:
-                self._take(name, await read_command(connection.reader))
+                async with asyncio.timeout(self._silence_s):
+                    words = await read_command(connection.reader)
+                self._take(name, words)
         except (EOFError, OSError, ValueError) as error:
             print(f"no connection with {name}: {error!r}", flush=True)  # noqa: T201 - the node's log
         finally:
-            connection.close()
+            beating.cancel()
+            connection.writer.transport.abort()
             if self._connected.get(name) is connection:
                 del self._connected[name]
+
+    async def _beat(self, connection: Connection) -> None:
+        """Let the other side hear something now and then."""
+        while True:
+            connection.writer.write(encode_command(_BEAT))
+            await asyncio.sleep(self._silence_s / 4)
 
     def _take(self, name: str, words: list[bytes]) -> None:
         match words:
@@ -237,10 +249,12 @@ class LivePlace(Host):
         """Be connected with a place, again and again."""
         while True:
             try:
-                connection = await peer.connect()
+                async with asyncio.timeout(self._timeout_s):
+                    connection = await peer.connect()
                 # A proxy accepts before anybody is there; so only the other side's own name means that it is reached.
                 connection.writer.write(encode_command(PEER, self.name.encode()))
-                await read_command(connection.reader)
+                async with asyncio.timeout(self._timeout_s):
+                    await read_command(connection.reader)
                 self._reached[name].set()
                 await self._listen(name, connection)
             except (EOFError, OSError, ValueError):
