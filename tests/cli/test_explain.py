@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,16 @@ from harness.conductor import prepare
 from harness.errors import UsageError
 from harness.explain import annotated_plan, explain, overview, pages
 from harness.explain.docs import all_keys, options_of
-from harness.explain.names import REGISTRIES, plan_keys
+from harness.explain.names import REFERENCE, REGISTRIES, plan_keys
 from harness.findings import FINDINGS
-from harness.plan import Plan, parse_plan
+from harness.plan import Contract, Plan, parse_plan
+from harness.reference.zoo import all_bugs
 from harness.shipped import shipped_plans
 
-NAMED = [name for registry in REGISTRIES.values() for name in registry.names]
+NAMED = [
+    *(name for registry in REGISTRIES.values() for name in registry.names),
+    *(name for _, lines, _ in REFERENCE.values() for name in lines()),
+]
 
 
 def test_overview_says_a_sentence_on_everything():
@@ -102,6 +108,36 @@ def test_options_are_found_for_everything_that_has_them():
             assert options_of(REGISTRIES[sort].load(name)) is not None, name
 
 
+def test_a_bug_is_explained_by_its_schedule_really_carried_out():
+    """Mechanism, steps with what came of them, findings, a proof, public cases, the remedy, and a plan for it."""
+    text = explain("blind-refill")
+    assert "7  │   ◀─────────────────┤    B is answered: version 1" in text
+    assert "What is found: stale-read, stuck." in text
+    assert "The proof (stuck): " in text
+    assert "still answered version 1 of x, not version 2" in text
+    assert "In public: Facebook's leases" in text
+    assert "What prevents it: " in text
+    assert 'strategy = "broadcast-alo+blind-refill"' in text
+    assert max(map(len, text.splitlines())) < 120
+
+
+def test_a_strategy_is_explained_with_its_promise_and_its_bugs():
+    """The contract that theory gives is a contract of a plan."""
+    text = explain("broadcast-alo")
+    promise = text.partition("  [contract]")[2].partition("\n\nIts bugs:")[0]
+    table = tomllib.loads("[contract]" + textwrap.dedent(promise))
+    assert Contract.model_validate(table["contract"]).lost_writes == 0
+    assert "\n  blind-refill " in text
+
+
+def test_schedules_are_explained_with_every_step_and_sign():
+    """The grammar of steps and the signs of diagrams."""
+    text = explain("schedules")
+    assert "  hold fill.before-put at node-2  " in text
+    assert "a gate is closed" in text
+    assert "``" not in text
+
+
 def test_an_unknown_name_is_refused_with_the_near_one():
     """A typo is met with what was meant."""
     with pytest.raises(UsageError, match="stale-read"):
@@ -111,7 +147,8 @@ def test_an_unknown_name_is_refused_with_the_near_one():
 def test_pages_hold_what_is_explained():
     """The reference pages cover every sort, all findings and the plan."""
     written = pages()
-    assert set(written) == {*(f"{sort}.md" for sort in REGISTRIES), "findings.md", "plan.md"}
+    assert set(written) == {*(f"{sort}.md" for sort in (*REGISTRIES, *REFERENCE)), "findings.md", "plan.md", "schedules.md"}
+    assert all(f"## {name}\n" in written["bugs.md"] for name in all_bugs())
     assert all(f"## {name}\n" in written["findings.md"] for name in FINDINGS)
     assert "| `contract.staleness.steady` |" in written["plan.md"]
 
