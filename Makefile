@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint unit images bench clean
+.PHONY: demo test lint unit zoo images bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/anachron run
@@ -18,6 +18,9 @@ lint: $(VENV)/.installed-test
 
 unit: $(VENV)/.installed-test
 	$(BIN)/pytest
+
+zoo: $(VENV)/.installed
+	$(BIN)/anachron zoo
 
 images: $(VENV)/.installed
 	$(BIN)/anachron images build
