@@ -317,7 +317,7 @@ def list_names(
 def explain(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A plan, candidate, fault, finding, bug, key, ... as listed."),
+        typer.Argument(metavar="NAME", help="A plan, candidate, workload, fault, finding, strategy, bug, key."),
     ] = None,
     pages: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a reference of everything as Markdown.")] = None,
 ) -> int:
