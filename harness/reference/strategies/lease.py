@@ -35,7 +35,7 @@ class LeaseFill(Strategy):
     def load(self, key: str) -> Flow[Record]:
         """The record of ``key`` that is, or now has been, in the store."""
         while True:
-            answer = yield from self.ask(key, Lease(self.entry(key), self.settings.lease_ns))
+            answer = yield from self.ask(key, self.question(key))
             record: Record | None
             if isinstance(answer, Found):
                 record = answer.content
@@ -45,6 +45,10 @@ class LeaseFill(Strategy):
                 record = yield from self.lose(key)
             if record is not None:
                 return record
+
+    def question(self, key: str) -> Any:
+        """What a reader of ``key`` asks the store."""
+        return Lease(self.entry(key), self.settings.lease_ns)
 
     def fill(self, key: str, token: int) -> Flow[Record | None]:
         """Fetch the record of ``key`` and store it; None if the right to do so was lost meanwhile."""
