@@ -56,6 +56,10 @@ def scenarios(design: Design) -> Mapping[str, tuple[Fault, ...]]:
             found |= {**_at_link("node", place), **_at_node(place)}
             if design.origin and place != ORIGIN:
                 found |= _at_link(ORIGIN, place)
+    if len(design.stores) > 1:
+        one = design.stores[0]
+        alone = {"kind": "partition", "between": ((one,), ("node", BUS)), **_BEAT}
+        found |= {f"{one} alone": (alone,), f"{one} cut from bus": (_links("partition", one, BUS),), **_at_node(one)}
     if design.talks:
         found |= _at_link("node", "node")
     return found
