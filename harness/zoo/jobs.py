@@ -16,7 +16,7 @@ from harness.zoo.trials import Trial
 
 DRAWN_NS = 8 * UNITS["s"]
 """How long a random run of a bug is driven, in virtual time."""
-ENDURED_NS = 4 * UNITS["s"]
+ENDURED_NS = 3 * UNITS["s"]
 """How long a correct design is driven in one scenario: one episode of its fault, and quiet before and after."""
 LEAST_DRAWN = 10
 """So many random runs of a bug at least: a rate out of fewer says little."""
