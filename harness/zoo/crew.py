@@ -28,7 +28,11 @@ def work(jobs: Sequence[Job], processes: int) -> Generator[Answer]:
         for done in as_completed([pool.submit(do, job) for job in jobs]):
             yield done.result()
     except BrokenProcessPool:
-        raise HarnessError("a process of the zoo died", fix="fewer at once need less memory: --jobs 1") from None
+        raise HarnessError(
+            "a process of the zoo died",
+            why="its last words, if it had any, are above; without any, it was killed, say for want of memory",
+            fix="fewer processes need less memory: --jobs 1",
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
