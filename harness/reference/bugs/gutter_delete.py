@@ -48,6 +48,6 @@ BUG = Bug(
         B reads z at node-2              # store-2 again
     """,
     fires=frozenset({"stale-read", "node-regress", "monotonic-reads"}),
-    consequences=frozenset({"slow-convergence"}),
+    consequences=frozenset({"read-your-writes", "slow-convergence"}),
     faults=({"kind": "kill", "targets": ("store-1",), "every": "1s", "lasts": "450ms"},),
 )

@@ -71,6 +71,6 @@ BUG = Bug(
         C reads x at node-3
     """,
     fires=frozenset({"stale-read", "node-regress", "monotonic-reads", "not-linearizable"}),
-    consequences=frozenset({"slow-convergence"}),
+    consequences=frozenset({"read-your-writes", "slow-convergence"}),
     faults=({"kind": "pause", "targets": ("nodes",), "every": "1s", "lasts": "500ms"},),
 )

@@ -84,6 +84,6 @@ BUG = Bug(
         A is answered
     """,
     fires=frozenset({"stale-read"}),
-    consequences=frozenset({"slow-convergence"}),
+    consequences=frozenset({"node-regress", "monotonic-reads", "read-your-writes", "slow-convergence"}),
     faults=({"kind": "partition", "between": (("node",), ("store-1",)), "every": "2s", "lasts": "500ms", "at_most": 1},),
 )

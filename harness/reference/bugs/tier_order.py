@@ -48,5 +48,5 @@ BUG = Bug(
         B reads x at node-2
     """,
     fires=frozenset({"stale-read"}),
-    consequences=frozenset({"slow-convergence"}),
+    consequences=frozenset({"read-your-writes", "slow-convergence"}),
 )

@@ -49,6 +49,6 @@ BUG = Bug(
         B reads z at node-2
     """,
     fires=frozenset({"stale-read", "node-regress", "monotonic-reads"}),
-    consequences=frozenset({"slow-convergence"}),
+    consequences=frozenset({"read-your-writes", "slow-convergence"}),
     faults=({"kind": "partition", "between": (("store-1",), ("node", "bus")), "every": "2s", "lasts": "800ms"},),
 )
