@@ -79,5 +79,6 @@ BUG = Bug(
         B reads x at node-2
     """,
     fires=frozenset({"stale-read", "stuck"}),
-    consequences=frozenset({"slow-convergence"}),
+    consequences=frozenset({"slow-convergence", "lost-write"}),
+    faults=({"kind": "drop", "between": (("origin",), ("bus",)), "every": "2s", "lasts": "1s", "probability": 0.2},),
 )
