@@ -37,9 +37,10 @@ class Client:
         steps: the session's generator; None where somebody else invokes its operations.
         workload, session, process: as in the history.
         operation: the one in flight, with its id and call time; id -1 for none.
+        until_ns: from then on it invokes nothing.
     """
 
-    __slots__ = ("call_ns", "node", "op", "operation", "process", "session", "steps", "workload")
+    __slots__ = ("call_ns", "node", "op", "operation", "process", "session", "steps", "until_ns", "workload")
 
     def __init__(self, steps: Session | None, workload: int, session: int) -> None:
         self.steps = steps
@@ -50,6 +51,7 @@ class Client:
         self.op = -1
         self.call_ns = 0
         self.node = 0
+        self.until_ns = NEVER
 
 
 class Clients:
@@ -74,7 +76,6 @@ class Clients:
         self._deadlines = Deadlines(engine, timeout_ns, self._expire)
         self._ops = count()
         self._processes: Iterator[int] = count()
-        self._until_ns = 0
         self.acknowledged: dict[int, int] = {}
         self.in_flight = 0
 
@@ -84,15 +85,14 @@ class Clients:
 
     def play(self, clients: Sequence[Client], begin_ns: int, until_ns: int) -> None:
         """Let every client invoke its operations from ``begin_ns`` on, none after ``until_ns``."""
-        self._until_ns = until_ns
         for client in clients:
+            client.until_ns = until_ns
             if client.steps is not None and (operation := next(client.steps, None)) is not None:
                 client.operation = operation
                 self._engine.at(max(begin_ns, operation.due_ns), self._invoke, client)
 
     def invoke(self, client: Client, operation: Operation) -> None:
         """Call ``operation`` now, for a client that has none in flight."""
-        self._until_ns = NEVER
         client.operation = operation
         self._invoke(client)
 
@@ -104,7 +104,7 @@ class Clients:
 
     def _invoke(self, client: Client) -> None:
         now_ns = self._engine.now_ns
-        if now_ns >= self._until_ns:
+        if now_ns >= client.until_ns:
             return
         operation = client.operation
         assert operation is not None  # noqa: S101 - whoever plans this has set it
@@ -175,7 +175,7 @@ class Clients:
         self.in_flight -= 1
         if status is Status.INFO:
             client.process = next(self._processes)
-        if client.steps is None or now_ns >= self._until_ns:
+        if client.steps is None or now_ns >= client.until_ns:
             return
         try:
             operation = client.steps.send(Outcome(status, client.call_ns, now_ns, seen, seen_version))
