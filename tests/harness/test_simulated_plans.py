@@ -7,6 +7,7 @@ import tomllib
 import pytest
 
 from harness import conductor
+from harness.cli import dry_run
 from harness.cli.replays import replay_run
 from harness.errors import InterruptedRunError, PlanError, UnsupportedError
 from harness.fingerprint import fingerprint
@@ -144,3 +145,11 @@ def test_what_cannot_be_simulated_is_refused_before_anything_starts(text, error,
         conductor.prepare(parse_plan(text))
     assert words in str(refused.value)
     assert refused.value.where
+
+
+def test_a_rehearsal_says_what_would_be_simulated():
+    """No process, no connection: only places, sessions and episodes."""
+    told = dry_run.tell(conductor.prepare(parse_plan(shipped_text("simulated-broadcast"))))
+    assert told.count("would be simulated") == 7
+    assert "connections" not in told
+    assert "partition" in told
