@@ -12,7 +12,7 @@ from harness.reference.node import Actor, Place, Strategy
 from harness.reference.strategies.replicated import DESIGN
 
 
-class Copy(NamedTuple):
+class Stamped(NamedTuple):
     """A write that happened at ``wall_ns`` by the clock of the node that took it."""
 
     wall_ns: int
@@ -28,7 +28,7 @@ class Master(Strategy):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        self.copies: dict[str, Copy] = {}
+        self.copies: dict[str, Stamped] = {}
 
     def survivor(self) -> Actor:
         """The same: its data are on disk."""
@@ -42,7 +42,7 @@ class Master(Strategy):
 
     def write(self, value: Value) -> Flow[None]:
         """Take it, tell the others once, and acknowledge it."""
-        copy = Copy(self.place.wall_ns(), value)
+        copy = Stamped(self.place.wall_ns(), value)
         self.merge(copy)
         for peer in self.place.peers:
             if peer != self.place.name:
@@ -51,12 +51,12 @@ class Master(Strategy):
 
     def hear(self, source: str, message: Any) -> None:
         """A write that another node has taken."""
-        if isinstance(message, Copy):
+        if isinstance(message, Stamped):
             self.merge(message)
         else:
             super().hear(source, message)
 
-    def merge(self, copy: Copy) -> None:
+    def merge(self, copy: Stamped) -> None:
         """The later one wins."""
         mine = self.copies.get(copy.value.key)
         if mine is None or copy.wall_ns > mine.wall_ns:
