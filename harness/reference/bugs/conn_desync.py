@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Any
 
-from harness.reference.bug import Bug
+from harness.reference.bug import HOT, Bug
 from harness.reference.effects import Call, Flow, Latch, Open, Sleep, Unreachable, Wait
 from harness.reference.messages import STORE
 from harness.reference.node import Place
@@ -90,5 +90,6 @@ BUG = Bug(
         C is answered
     """,
     fires=frozenset({"wrong-key"}),
+    workloads=(HOT,),
     faults=({"kind": "pause", "targets": ("store",), "every": "2s", "lasts": "600ms"},),
 )

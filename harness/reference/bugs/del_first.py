@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.reference.bug import Bug
+from harness.reference.bug import HOT, Bug
 from harness.reference.effects import Call, Flow, Gate
 from harness.reference.messages import ORIGIN, Commit, Value
 from harness.reference.store import Delete
@@ -46,4 +46,5 @@ BUG = Bug(
     """,
     fires=frozenset({"stale-read", "read-your-writes", "not-linearizable"}),
     consequences=frozenset({"slow-convergence"}),
+    workloads=(HOT,),
 )

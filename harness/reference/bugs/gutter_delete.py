@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.reference.bug import Bug
+from harness.reference.bug import HOT, Bug
 from harness.reference.effects import Flow
 from harness.reference.store import Delete
 from harness.reference.strategies.pool import DESIGN, Pool
@@ -49,5 +49,6 @@ BUG = Bug(
     """,
     fires=frozenset({"stale-read", "node-regress", "monotonic-reads"}),
     consequences=frozenset({"read-your-writes", "slow-convergence"}),
+    workloads=(HOT,),
     faults=({"kind": "kill", "targets": ("store-1",), "every": "1s", "lasts": "450ms"},),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.reference.bug import Bug
+from harness.reference.bug import HOT, Bug
 from harness.reference.effects import Flow
 from harness.reference.strategies.two_tier import DESIGN, TwoTier
 
@@ -44,4 +44,5 @@ BUG = Bug(
     """,
     fires=frozenset({"stale-read"}),
     consequences=frozenset({"slow-convergence"}),
+    workloads=(HOT,),
 )

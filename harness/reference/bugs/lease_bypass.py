@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.reference.bug import COLD, Bug
+from harness.reference.bug import Bug
 from harness.reference.effects import Call, Flow
 from harness.reference.messages import ORIGIN, Fetch, Record
 from harness.reference.strategies.lease import DESIGN, LeaseFill
@@ -48,6 +48,6 @@ BUG = Bug(
     fires=frozenset({"node-regress", "monotonic-reads", "not-linearizable"}),
     consequences=frozenset({"stale-read"}),
     # It takes two writes in the time of a slow load, and a delete that is slow on its way.
-    workloads=({"kind": "register", "keys": 12, "sessions": 12, "rate": 1200.0, "reads": 0.5}, COLD),
+    workloads=({"kind": "register", "keys": 12, "sessions": 12, "rate": 1200.0, "reads": 0.5},),
     faults=({"kind": "delay", "between": (("node-1",), ("store",)), "every": "4s", "lasts": "3s", "delay": "60ms"},),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.reference.bug import Bug
+from harness.reference.bug import HOT, Bug
 from harness.reference.effects import Call, Flow, Gate, Latch, Open, Wait
 from harness.reference.messages import ORIGIN, Fetch, Record
 from harness.reference.node import Place
@@ -78,4 +78,5 @@ BUG = Bug(
     """,
     fires=frozenset({"stale-read", "node-regress", "monotonic-reads", "not-linearizable"}),
     consequences=frozenset({"slow-convergence", "read-your-writes"}),
+    workloads=(HOT,),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.reference.bug import Bug
+from harness.reference.bug import HOT, Bug
 from harness.reference.effects import Call, Calls, Flow, Gate, Sleep
 from harness.reference.messages import ORIGIN, STORE, Fetch, Record
 from harness.reference.store import Delete, Get, Lease, Set, SetIf, Won
@@ -72,5 +72,6 @@ BUG = Bug(
     """,
     fires=frozenset({"stale-read", "node-regress", "monotonic-reads", "not-linearizable"}),
     consequences=frozenset({"read-your-writes", "slow-convergence"}),
+    workloads=(HOT,),
     faults=({"kind": "pause", "targets": ("nodes",), "every": "1s", "lasts": "500ms"},),
 )

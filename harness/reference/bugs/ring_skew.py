@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from harness.reference.bug import Bug
+from harness.reference.bug import HOT, Bug
 from harness.reference.effects import Call, Calls, Flow, Unreachable
 from harness.reference.node import Place
 from harness.reference.store import Delete
@@ -85,5 +85,6 @@ BUG = Bug(
     """,
     fires=frozenset({"stale-read"}),
     consequences=frozenset({"node-regress", "monotonic-reads", "read-your-writes", "slow-convergence"}),
+    workloads=(HOT,),
     faults=({"kind": "partition", "between": (("node",), ("store-1",)), "every": "2s", "lasts": "500ms", "at_most": 1},),
 )

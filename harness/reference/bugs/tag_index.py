@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.reference.bug import Bug
+from harness.reference.bug import HOT, Bug
 from harness.reference.effects import Flow, Gate
 from harness.reference.store import Delete
 from harness.reference.strategies.tags import DESIGN, Tags
@@ -51,4 +51,5 @@ BUG = Bug(
     """,
     fires=frozenset({"stale-read", "not-linearizable"}),
     consequences=frozenset({"slow-convergence", "read-your-writes"}),
+    workloads=(HOT,),
 )

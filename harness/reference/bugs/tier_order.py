@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.reference.bug import Bug
+from harness.reference.bug import HOT, Bug
 from harness.reference.effects import Call, Flow, Gate
 from harness.reference.messages import STORE
 from harness.reference.store import Delete
@@ -49,4 +49,5 @@ BUG = Bug(
     """,
     fires=frozenset({"stale-read"}),
     consequences=frozenset({"read-your-writes", "slow-convergence"}),
+    workloads=(HOT,),
 )

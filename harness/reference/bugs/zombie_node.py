@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.reference.bug import Bug
+from harness.reference.bug import HOT, Bug
 from harness.reference.effects import Flow
 from harness.reference.roster import Roster
 from harness.reference.strategies.pool import DESIGN
@@ -50,5 +50,6 @@ BUG = Bug(
     """,
     fires=frozenset({"stale-read", "node-regress", "monotonic-reads"}),
     consequences=frozenset({"read-your-writes", "slow-convergence"}),
+    workloads=(HOT,),
     faults=({"kind": "partition", "between": (("store-1",), ("node", "bus")), "every": "2s", "lasts": "800ms"},),
 )
