@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from harness.zoo.matrix import BugRow, DesignRow, Matrix, Rate
+from harness.zoo.matrix import BugRow, DesignRow, Failure, Matrix, Rate
 
 FORMAT = 1
 
@@ -43,6 +43,7 @@ def _bug(row: BugRow) -> dict[str, Any]:
         "on_the_correct_strategy": sorted(row.spared),
         "claim": row.claim,
         "random": [_rate(rate) for rate in row.rates],
+        "random_failures_of_the_correct_strategy": [_failure(each) for each in row.failures],
     }
 
 
@@ -63,8 +64,14 @@ def _design(row: DesignRow) -> dict[str, Any]:
         "name": row.name,
         "scenarios": row.scenarios,
         "runs": row.runs,
-        "failures": [
-            {"scenario": each.scenario, "seed": each.seed, "fired": sorted(each.broken), "claim": each.claim}
-            for each in row.failures
-        ],
+        "failures": [_failure(each) for each in row.failures],
+    }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        "scenario": failure.scenario,
+        "seed": failure.seed,
+        "fired": sorted(failure.broken),
+        "claim": failure.claim,
     }

@@ -33,11 +33,12 @@ class Forced:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A random run of a broken design under one of its bug's workloads, by index."""
+    """A random run under one of a bug's workloads, by index, and its faults: of the broken design, or of the correct one."""
 
     bug: str
     workload: int
     seed: int
+    correct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ def all_jobs(seeds: int, bug: str = "") -> Iterator[Job]:
     """Everything, or all that there is to do for one bug.
 
     Args:
-        seeds: so many runs of each correct design in each scenario, and of each bug under each workload, those ``LEAST_DRAWN``
-            at least.
+        seeds: so many runs of each correct design in each scenario and under each workload of its bugs, and of each bug under
+            each of its workloads; ``LEAST_DRAWN`` of these at least.
         bug: its name; empty for all bugs and all correct designs.
     """
     for name in [bug] if bug else all_bugs():
@@ -82,6 +83,7 @@ def all_jobs(seeds: int, bug: str = "") -> Iterator[Job]:
         yield Forced(name, correct=True)
         for workload in range(len(all_bugs()[name].workloads)):
             yield from (Drawn(name, workload, seed) for seed in range(max(seeds, LEAST_DRAWN)))
+            yield from (Drawn(name, workload, seed, correct=True) for seed in range(seeds))
     if not bug:
         for name, design in designs().items():
             yield from (Endured(name, scenario, seed) for scenario in scenarios(design) for seed in range(seeds))
@@ -103,10 +105,10 @@ def _trial(job: Job) -> Trial:
         case Forced(name, correct):
             bug = all_bugs()[name]
             return trials.forced(bug, bug.correct if correct else bug.broken)
-        case Drawn(name, workload, seed):
+        case Drawn(name, workload, seed, correct):
             bug = all_bugs()[name]
             return trials.random(
-                bug.broken,
+                bug.correct if correct else bug.broken,
                 bug.correct.promise(bug.correct.settings, PACE.most_ns),
                 seed=seed,
                 nodes=bug.nodes,

@@ -37,6 +37,23 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A correct design that broke its promise.
+
+    Attributes:
+        scenario: in which scenario, or under which bug's workload.
+        seed: of the run.
+        broken: the names of the findings.
+        claim: what the most telling of them says.
+    """
+
+    scenario: str
+    seed: int
+    broken: frozenset[str]
+    claim: str
+
+
+@dataclass(frozen=True, slots=True)
 class BugRow:
     """What one bug came to.
 
@@ -46,6 +63,7 @@ class BugRow:
         claim: the most telling of that.
         spared: what the same schedule broke on the correct design: nothing, if all is well.
         rates: its random runs, by workload.
+        failures: the same random runs of the correct design in which that broke its promise.
         errors: why runs could not be made.
     """
 
@@ -54,6 +72,7 @@ class BugRow:
     claim: str
     spared: frozenset[str]
     rates: tuple[Rate, ...]
+    failures: tuple[Failure, ...] = ()
     errors: tuple[str, ...] = ()
 
     @property
@@ -76,16 +95,7 @@ class BugRow:
             yield f"{name}: false alarm: its schedule brought out {_listed(self.unexpected)}, which the bug does not explain"
         if self.spared:
             yield f"{name}: false alarm: its schedule brought out {_listed(self.spared)} on the correct {self.bug.correct.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A correct design that broke its promise."""
-
-    scenario: str
-    seed: int
-    broken: frozenset[str]
-    claim: str
+        yield from (_false_alarm(self.bug.correct.name, failure) for failure in self.failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +119,7 @@ class DesignRow:
     @property
     def complaints(self) -> Iterator[str]:
         """What should not have been, a sentence each."""
-        for failure in self.failures:
-            where = f"{self.name}: false alarm: {_listed(failure.broken)} in the scenario {failure.scenario}, seed {failure.seed}"
-            yield f"{where}: {failure.claim}"
+        return (_false_alarm(self.name, failure) for failure in self.failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +206,19 @@ def checkers_needed(bugs: Iterable[Bug]) -> Mapping[str, tuple[str, ...]]:
 
 def _bug_row(bug: Bug, answers: Sequence[Answer]) -> BugRow:
     forced = {answer.job.correct: answer for answer in answers if isinstance(answer.job, Forced)}
+    kinds = [str(workload["kind"]) for workload in bug.workloads]
     made = [answer for answer in answers if not answer.error]
-    drawn = [(answer, answer.job.workload) for answer in made if isinstance(answer.job, Drawn)]
+    drawn = [(answer, answer.job) for answer in made if isinstance(answer.job, Drawn)]
     return BugRow(
         bug=bug,
         broken=forced[False].broken,
         claim=forced[False].claim,
         spared=forced[True].broken,
         rates=tuple(
-            _rate(str(workload["kind"]), bug, [answer for answer, number in drawn if number == index])
-            for index, workload in enumerate(bug.workloads)
+            _rate(kind, bug, [answer for answer, job in drawn if job.workload == index and not job.correct])
+            for index, kind in enumerate(kinds)
         ),
+        failures=_failures((f"{kinds[job.workload]} of {bug.name}", job.seed, answer) for answer, job in drawn if job.correct),
         errors=_errors(bug.full_name, answers),
     )
 
@@ -222,14 +232,24 @@ def _rate(workload: str, bug: Bug, answers: Sequence[Answer]) -> Rate:
 
 def _design_row(name: str, answers: Sequence[Answer]) -> DesignRow:
     jobs = [(answer, answer.job) for answer in answers if isinstance(answer.job, Endured)]
-    failures = [Failure(job.scenario, job.seed, answer.broken, answer.claim) for answer, job in jobs if answer.broken]
     return DesignRow(
         name=name,
         scenarios=len({job.scenario for _, job in jobs}),
         runs=len(jobs),
-        failures=tuple(sorted(failures, key=lambda failure: (failure.scenario, failure.seed))),
+        failures=_failures((job.scenario, job.seed, answer) for answer, job in jobs),
         errors=_errors(name, answers),
     )
+
+
+def _failures(runs: Iterable[tuple[str, int, Answer]]) -> tuple[Failure, ...]:
+    """Of runs of a correct design, by scenario and seed, those in which it broke its promise."""
+    broken = [Failure(scenario, seed, answer.broken, answer.claim) for scenario, seed, answer in runs if answer.broken]
+    return tuple(sorted(broken, key=lambda failure: (failure.scenario, failure.seed)))
+
+
+def _false_alarm(design: str, failure: Failure) -> str:
+    where = f"{design}: false alarm: {_listed(failure.broken)} in the scenario {failure.scenario}, seed {failure.seed}"
+    return f"{where}: {failure.claim}"
 
 
 def _errors(name: str, answers: Iterable[Answer]) -> tuple[str, ...]:

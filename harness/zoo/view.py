@@ -54,7 +54,7 @@ def _bugs(matrix: Matrix) -> Table:
             row.bug.name,
             row.bug.correct.name,
             _mark(good=not (row.missed or row.unexpected or row.errors)),
-            _mark(good=not row.spared),
+            _mark(good=not (row.spared or row.failures)),
             *("\n".join(_rate(rate) for rate in row.rates if rate.workload == name) or "-" for name in matrix.workloads),
         )
     return table

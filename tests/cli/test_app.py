@@ -13,7 +13,7 @@ from harness.cli import edge
 from harness.cli.app import app
 from harness.explain import SORTS
 
-COMMANDS = ["run", "check", "report", "serve", "replay", "shrink", "doctor", "list", "explain", "init", "clean"]
+COMMANDS = ["run", "check", "report", "serve", "replay", "shrink", "zoo", "doctor", "list", "explain", "init", "clean"]
 
 
 def test_without_a_command_the_help_is_shown_and_lists_every_command(anachron):

@@ -67,6 +67,16 @@ def test_a_correct_design_that_breaks_its_promise_is_a_false_alarm():
     assert (row.scenarios, row.runs, len(row.failures)) == (2, 2, 1)
 
 
+def test_the_correct_design_must_bear_the_random_runs_of_its_bug_too():
+    """What breaks both designs shows no bug: it is a false alarm, and no part of the rate."""
+    control = Answer(Drawn(NAME, 1, 4, correct=True), frozenset({"stale-read"}), "it was old.")
+    found = matrix(CAUGHT, SPARED, control, Answer(Drawn(NAME, 1, 5, correct=True)))
+    assert found.complaints == (
+        "broadcast-alo: false alarm: stale-read in the scenario cold-register of blind-refill, seed 4: it was old.",
+    )
+    assert [rate.n for rate in found.bugs[0].rates] == [0, 0]
+
+
 def test_a_run_that_cannot_be_made_is_an_error_and_no_miss():
     """What went wrong with the harness is told apart from what the checkers missed."""
     found = matrix(Answer(Forced(NAME, correct=False), error="no such place"), SPARED)
@@ -109,10 +119,12 @@ def test_there_is_a_job_for_everything():
     jobs = list(all_jobs(2))
     assert len(set(jobs)) == len(jobs)
     assert sum(isinstance(job, Forced) for job in jobs) == 2 * len(all_bugs())
-    assert sum(isinstance(job, Drawn) for job in jobs) == sum(LEAST_DRAWN * len(bug.workloads) for bug in all_bugs().values())
+    workloads = sum(len(bug.workloads) for bug in all_bugs().values())
+    assert sum(isinstance(job, Drawn) and not job.correct for job in jobs) == LEAST_DRAWN * workloads
+    assert sum(isinstance(job, Drawn) and job.correct for job in jobs) == 2 * workloads
     assert sum(isinstance(job, Endured) for job in jobs) == 2 * sum(len(scenarios(design)) for design in designs().values())
     assert {job.bug for job in all_jobs(50, NAME)} == {NAME}
-    assert sum(isinstance(job, Drawn) for job in all_jobs(50, NAME)) == 50 * len(BUG.workloads)
+    assert sum(isinstance(job, Drawn) for job in all_jobs(50, NAME)) == 2 * 50 * len(BUG.workloads)
 
 
 def test_what_goes_wrong_in_a_run_is_its_answer():
