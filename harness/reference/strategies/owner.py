@@ -93,7 +93,7 @@ class GrantingOrigin(Origin):
     def grant(self, node: str, share: int, token: int) -> Ownership:
         """Who owns ``share``: ``node`` from now on, unless somebody else's lease is not over."""
         now_ns = self.place.monotonic_ns()
-        last = self.owners.get(share, Ownership(node, 0, 0))
+        last = self.owners.get(share, Ownership("", 0, -1))
         if last.owner != node and last.until_ns >= now_ns:
             return last
         if last.owner != node or last.token != token:
