@@ -268,6 +268,38 @@ def zoo(
     return run_zoo(seeds=seeds, bug=bug, processes=jobs, out=out, quiet=quiet)
 
 
+@app.command(
+    epilog=_after(
+        "anachron cost                       a fleet of 100 nodes",
+        "anachron cost --nodes 12 --reads 200 --writes 5",
+        status="0 answered.",
+    )
+)
+def cost(
+    nodes: Annotated[int, typer.Option(metavar="N", min=3, max=10_000, help="The size of the fleet that is asked about.")] = 100,
+    keys: Annotated[int, typer.Option(metavar="N", min=1, max=1_000, help="Keys that all nodes share.")] = 20,
+    reads: Annotated[float, typer.Option(metavar="N", min=0.1, max=10_000, help="Reads a second at each node.")] = 40,
+    writes: Annotated[float, typer.Option(metavar="N", min=0.1, max=10_000, help="Writes a second in the whole fleet.")] = 20,
+    check: Annotated[bool, typer.Option(help="Count on virtual fleets, too: takes some minutes.")] = True,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=256, help="Processes at once.", show_default="one for each core")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write report.html and results.json.")] = RUNS / "cost",
+    quiet: Quiet = False,
+) -> int:
+    """What does coherence cost? When is bounded drift better than exactness?
+
+    For every strategy of the reference fleet, from 3 to 10,000 nodes: how stale reads get, how long a write takes, how many
+    messages it brings about, what the source of truth has to bear, what nodes keep beside values, and who still has answers
+    while one node is cut off. By closed forms, which are checked by counting on virtual fleets of some sizes.
+    """
+    from harness.cli.cost import run_cost
+    from harness.cost.study import Question
+
+    question = Question(keys=keys, reads=reads, writes=writes)
+    return run_cost(nodes=nodes, question=question, check=check, processes=jobs, out=out, quiet=quiet)
+
+
 @app.command(epilog=_after("anachron doctor", status="0 the built-in plan can run here, 255 it cannot."))
 def doctor(runs_dir: RunsDir = RUNS) -> int:
     """Say what this machine can do, and how to get the rest.

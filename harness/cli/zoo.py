@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
 import time
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
 
+from harness.cli.batch import shown, terminable, write_report
 from harness.cli.output import say
 from harness.durations import format_duration
 from harness.errors import FAILURE, PASS, VIOLATED, UsageError, suggestion
 from harness.reference.zoo import all_bugs
-from harness.store.files import storage_error, write_text
 from harness.zoo.crew import work
 from harness.zoo.document import document
-from harness.zoo.jobs import Answer, all_jobs
+from harness.zoo.jobs import all_jobs
 from harness.zoo.matrix import Matrix, matrix_of
 from harness.zoo.page import page
 from harness.zoo.view import render, view
@@ -38,8 +34,8 @@ def run_zoo(*, seeds: int, bug: str | None, processes: int | None, out: Path, qu
     jobs = tuple(all_jobs(seeds, _named(bug) if bug else ""))
     processes = processes or os.cpu_count() or 1
     begin_ns = time.monotonic_ns()
-    with _terminable(), closing(work(jobs, processes)) as answers:
-        matrix = matrix_of(list(_shown(answers, len(jobs), quiet=quiet)), all_bugs())
+    with terminable(), closing(work(jobs, processes)) as answers:
+        matrix = matrix_of(list(shown(answers, "the zoo", len(jobs), quiet=quiet)), all_bugs())
     facts = {
         "runs": f"{len(jobs):,}",
         "seeds": str(seeds),
@@ -48,7 +44,7 @@ def run_zoo(*, seeds: int, bug: str | None, processes: int | None, out: Path, qu
         "anachron": version("anachron"),
     }
     _show(matrix)
-    _write(out, {"results.json": document(matrix, facts) + "\n", "report.html": page(matrix, facts)})
+    write_report(out, {"results.json": document(matrix, facts) + "\n", "report.html": page(matrix, facts)})
     return _STATUS[matrix.answer]
 
 
@@ -60,24 +56,6 @@ def _named(bug: str) -> str:
     return name
 
 
-def _shown(answers: Iterable[Answer], total: int, *, quiet: bool) -> Iterator[Answer]:
-    """The answers, with progress on standard error: a bar where that is a terminal, a line now and then where it is a log."""
-    if quiet:
-        return iter(answers)
-    if sys.stderr.isatty():
-        return iter(track(answers, "the zoo", total=total, console=Console(stderr=True), transient=True))
-    return _lines(answers, total)
-
-
-def _lines(answers: Iterable[Answer], total: int) -> Generator[Answer]:
-    next_s = time.monotonic() + _EVERY_S
-    for number, answer in enumerate(answers, 1):
-        if time.monotonic() >= next_s or number == total:
-            sys.stderr.write(f"{number:,} of {total:,} runs\n")
-            next_s = time.monotonic() + _EVERY_S
-        yield answer
-
-
 def _show(matrix: Matrix) -> None:
     """Print the matrix: in colour on a terminal, as plain text elsewhere."""
     console = Console()
@@ -87,23 +65,3 @@ def _show(matrix: Matrix) -> None:
     with console.capture() as captured:
         console.print(view(matrix))
     say(captured.get())
-
-
-def _write(directory: Path, texts: dict[str, str]) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(error, directory) from None
-    for name, text in texts.items():
-        write_text(directory / name, text)
-    say(str(directory / "report.html"))
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the zoo as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.history import COLUMNS, History
 
-_NAMES = (
-    "op", "group", "workload", "session", "process", "node", "function", "key", "due_ns", "call_ns", "sent_version",
-    "return_ns", "status", "seen", "seen_key", "seen_version", "seen_op", "error",
-)  # fmt: skip
 
+class Row(NamedTuple):
+    """An operation that is over, in the columns of a history (``harness.history``) that clients know of."""
+
+    op: int
+    group: int
+    workload: int
+    session: int
+    process: int
+    node: int
+    function: int
+    key: int
+    due_ns: int
+    call_ns: int
+    sent_version: int
+    return_ns: int
+    status: int
+    seen: int
+    seen_key: int
+    seen_version: int
+    seen_op: int
+    error: int
+
+
+_NAMES = Row._fields
 _STATUS = _NAMES.index("status")
 
 
@@ -24,7 +45,7 @@ class Rows:
         keys: names by index.
         ordered: whether each key's versions are the order of its writes.
         index: key index by name.
-        ended: a tuple for each operation that is over, in the order of ``_NAMES``.
+        ended: a tuple for each operation that is over, in the order of ``Row``; a plain one, for they are many.
     """
 
     def __init__(self) -> None:
