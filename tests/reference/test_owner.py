@@ -6,15 +6,8 @@ import pytest
 
 from harness.reference.effects import Call, Refused, Sleep, Unreachable
 from harness.reference.messages import ORIGIN, Fetch, Record, Value
-from harness.reference.strategies.owner import (
-    DESIGN,
-    CommitFenced,
-    GrantingOrigin,
-    OwnerPerKey,
-    ReadOwned,
-    Tenure,
-    WriteOwned,
-)
+from harness.reference.ownership import CommitFenced, GrantingOrigin
+from harness.reference.strategies.owner import DESIGN, OwnerPerKey, ReadOwned, Tenure, WriteOwned
 from tests.reference.workbench import Workbench, advance
 
 SETTINGS = DESIGN.settings

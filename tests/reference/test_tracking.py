@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from harness.reference.messages import ORIGIN, Invalidate, Record, Value
-from harness.reference.strategies.tracking import (
-    DESIGN,
-    Echo,
-    FetchTracked,
-    Heartbeat,
-    Opened,
-    Pushed,
-    Tracking,
-    TrackingOrigin,
-)
+from harness.reference.strategies.tracking import DESIGN, Tracking
+from harness.reference.tracked import Echo, FetchTracked, Heartbeat, Opened, Pushed, TrackingOrigin
 from tests.reference.workbench import Workbench, advance
 
 SETTINGS = DESIGN.settings

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from harness.reference.bug import Bug
 from harness.reference.messages import Invalidate
-from harness.reference.strategies.tracking import DESIGN, Echo, Opened, Tracking
+from harness.reference.strategies.tracking import DESIGN, Tracking
+from harness.reference.tracked import Echo, Opened
 
 
 class OverlooksNull(Tracking):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.reference.bug import Bug
-from harness.reference.strategies.tracking import DESIGN, TrackingOrigin
+from harness.reference.strategies.tracking import DESIGN
+from harness.reference.tracked import TrackingOrigin
 
 
 class ForgetsQuietly(TrackingOrigin):

@@ -9,7 +9,8 @@ from harness.reference.bug import Bug
 from harness.reference.effects import Call, Flow, Refused, Sleep, Unreachable
 from harness.reference.messages import ORIGIN, Record, Value
 from harness.reference.node import Place
-from harness.reference.strategies.owner import DESIGN, CommitFenced, OwnerPerKey, Tenure
+from harness.reference.ownership import CommitFenced
+from harness.reference.strategies.owner import DESIGN, OwnerPerKey, Tenure
 
 
 class WritesBehind(OwnerPerKey):
