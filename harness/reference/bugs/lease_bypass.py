@@ -47,7 +47,9 @@ BUG = Bug(
     """,
     fires=frozenset({"node-regress", "monotonic-reads", "not-linearizable"}),
     consequences=frozenset({"stale-read"}),
-    # It takes two writes in the time of a slow load, and a delete that is slow on its way.
-    workloads=({"kind": "register", "keys": 12, "sessions": 12, "rate": 1200.0, "reads": 0.5},),
-    faults=({"kind": "delay", "between": (("node-1",), ("store",)), "every": "4s", "lasts": "3s", "delay": "60ms"},),
+    # It takes a write while a fill is under way, a fill that is slow, and a delete that is late.
+    workloads=({"kind": "register", "keys": 12, "sessions": 24, "rate": 2400.0, "reads": 0.5},),
+    faults=(
+        {"kind": "reorder", "between": (("node",), ("origin",)), "every": "4s", "lasts": "3s", "probability": 0.3, "by": "60ms"},
+    ),
 )
