@@ -65,22 +65,22 @@ class Case:
         """The share of writes of a key that are followed by a read at a given node before the next write."""
         return self.read_rate / (self.read_rate + self.write_rate)
 
-    def loads(self, life_ns: int, *, writes: bool = True, readers: float = 1.0) -> float:
+    def loads(self, life_ns: int, *, writes: float = 1.0, readers: float = 1.0) -> float:
         """How often a second one entry is loaded that lives until its key is written, or for ``life_ns`` at most.
 
         Args:
             life_ns: how long it lives.
-            writes: whether writes end its life.
+            writes: the share of writes that end its life.
             readers: how many nodes' reads it serves.
         """
         return 1 / (self.lives_s(life_ns, writes=writes) + 1 / (self.read_rate * readers))
 
-    def lives_s(self, life_ns: int, *, writes: bool = True) -> float:
+    def lives_s(self, life_ns: int, *, writes: float = 1.0) -> float:
         """How long on average such an entry lives, in seconds."""
-        life_s, rate = life_ns / S, self.write_rate
-        return (1 - math.exp(-rate * life_s)) / rate if writes and rate else life_s
+        life_s, rate = life_ns / S, self.write_rate * writes
+        return (1 - math.exp(-rate * life_s)) / rate if rate else life_s
 
-    def present(self, life_ns: int, *, writes: bool = True) -> float:
+    def present(self, life_ns: int, *, writes: float = 1.0) -> float:
         """The share of time in which such an entry is there."""
         lives_s = self.lives_s(life_ns, writes=writes)
         return lives_s / (lives_s + 1 / self.read_rate)

@@ -64,7 +64,7 @@ def _chart(
                 ends = {"y1": up(min(1, y + _TICK)), "y2": up(max(0, y - _TICK))}
                 marks.append(element("line", class_=f"line series-{number}", x1=wide(float(at)), x2=wide(float(at)), **ends))
         keys.append(Key(f"series-{number}", strategy))
-        said.append(f"{strategy} {form(own[0]):,.3g} to {form(own[-1]):,.3g}")
+        said.append(f"{strategy} {_number(form(own[0]))} to {_number(form(own[-1]))}")
     reading = f"From {min(row.nodes for row in rows)} to {max(row.nodes for row in rows):,} nodes: {', '.join(said)}."
     return Chart(
         name=name,
@@ -79,3 +79,7 @@ def _chart(
         keys=tuple(keys),
         height=220,
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"  # noqa: PLR2004 - two digits say enough

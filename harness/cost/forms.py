@@ -85,25 +85,36 @@ def _versioned_keys() -> Forms:
     )
 
 
-def _by_time(life: Callable[[Case], int], longer: Callable[[Case], int] = lambda _: 0) -> Forms:
-    """An entry is fresh for ``life``, then fetched or checked by the next read; in a cut it is served for ``longer``."""
+def _by_time(life: Callable[[Case], int]) -> Forms:
+    """An entry is served for ``life``, then fetched or checked by the next read."""
     return Forms(
         write_ns=_commit,
         messages=lambda _: 2,
-        origin=lambda case: case.load.writes + _all(case) * case.loads(life(case), writes=False),
+        origin=lambda case: case.load.writes + _all(case) * case.loads(life(case), writes=0),
         metadata=lambda case: case.load.keys,
-        cut_reads=lambda case: _served_for(
-            case,
-            1.0 if longer(case) else case.present(life(case), writes=False),
-            (life(case) / 2 + longer(case)) / S,
-        ),
+        cut_reads=lambda case: _served_for(case, case.present(life(case), writes=0), life(case) / 2 / S),
+    )
+
+
+def _stale_while_revalidate() -> Forms:
+    def reloads(case: Case) -> float:
+        """A write purges the entry of the node that it goes through."""
+        ttl_ns = case.settings.ttl_ns
+        return _all(case) * (case.loads(ttl_ns, writes=1 / case.nodes) - case.loads(ttl_ns, writes=0)) / case.load.writes
+
+    return Forms(
+        write_ns=_commit,
+        messages=lambda case: 2 + 2 * reloads(case),
+        origin=lambda case: case.load.writes + _all(case) * case.loads(case.settings.ttl_ns, writes=1 / case.nodes),
+        metadata=lambda case: case.load.keys,
+        cut_reads=lambda case: _served_for(case, 1.0, (case.settings.ttl_ns / 2 + case.settings.window_ns) / S),
     )
 
 
 def _broadcast_at_most_once() -> Forms:
     def reloads(case: Case) -> float:
         ttl_ns = case.settings.ttl_ns
-        return _all(case) * (case.loads(ttl_ns) - case.loads(ttl_ns, writes=False)) / case.load.writes
+        return _all(case) * (case.loads(ttl_ns) - case.loads(ttl_ns, writes=0)) / case.load.writes
 
     return Forms(
         write_ns=_and_then(1),
@@ -146,7 +157,7 @@ def _floors(case: Case) -> float:
 def _refresh_ahead() -> Forms:
     def reloads(case: Case) -> float:
         check_ns = case.settings.check_ns
-        return _all(case) * (case.loads(check_ns) - case.loads(check_ns, writes=False)) / case.load.writes
+        return _all(case) * (case.loads(check_ns) - case.loads(check_ns, writes=0)) / case.load.writes
 
     return Forms(
         write_ns=_commit,
@@ -160,12 +171,12 @@ def _refresh_ahead() -> Forms:
 
 
 def _lease() -> Forms:
-    def filled(case: Case, *, writes: bool = True) -> float:
+    def filled(case: Case, *, writes: float = 1.0) -> float:
         return case.load.keys * case.loads(case.settings.ttl_ns, writes=writes, readers=case.nodes)
 
     return Forms(
         write_ns=_and_then(1),
-        messages=lambda case: 4 + 4 * (filled(case) - filled(case, writes=False)) / case.load.writes,
+        messages=lambda case: 4 + 4 * (filled(case) - filled(case, writes=0)) / case.load.writes,
         origin=lambda case: case.load.writes + filled(case),
         metadata=lambda case: case.load.keys / case.nodes,
         cut_reads=lambda _: 0,
@@ -173,16 +184,16 @@ def _lease() -> Forms:
 
 
 def _two_tier() -> Forms:
-    def copied(case: Case, *, writes: bool = True) -> float:
+    def copied(case: Case, *, writes: float = 1.0) -> float:
         return _all(case) * case.loads(case.settings.ttl_ns, writes=writes)
 
-    def filled(case: Case, *, writes: bool = True) -> float:
+    def filled(case: Case, *, writes: float = 1.0) -> float:
         readers = copied(case, writes=writes) / case.load.keys / case.read_rate
         return case.load.keys * case.loads(case.settings.ttl_ns, writes=writes, readers=readers)
 
     def induced(case: Case) -> float:
-        copies = 2 * (copied(case) - copied(case, writes=False))
-        return (copies + 4 * (filled(case) - filled(case, writes=False))) / case.load.writes
+        copies = 2 * (copied(case) - copied(case, writes=0))
+        return (copies + 4 * (filled(case) - filled(case, writes=0))) / case.load.writes
 
     return Forms(
         write_ns=_and_then(2),
@@ -251,7 +262,7 @@ FORMS: Mapping[str, Forms] = {
     "two-tier": _two_tier(),
     "refresh-ahead": _refresh_ahead(),
     "ttl-check": _by_time(lambda case: case.settings.check_ns),
-    "swr": _by_time(lambda case: case.settings.ttl_ns, lambda case: case.settings.window_ns),
+    "swr": _stale_while_revalidate(),
     "ttl": _by_time(lambda case: case.settings.ttl_ns),
 }
 """By strategy, the exact ones first."""

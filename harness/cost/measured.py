@@ -24,7 +24,7 @@ from harness.simulation.rows import Row
 _WARM_NS = 3 * S
 _READ_ONCE = 1.5
 """A fleet is warm, and counted, once every key has been read so often at each node on average, and no sooner than this."""
-_OPERATIONS = 60_000
+OPERATIONS = 60_000
 """So many are counted about, within these times."""
 _SHORTEST_NS, _LONGEST_NS = 4 * S, 40 * S
 _TIMEOUT_NS = 1_000 * UNITS["ms"]
@@ -52,11 +52,11 @@ class Measured:
     events: int
 
 
-def measure(design: Design, case: Case, seed: int = 1) -> Measured:
-    """Run the fleet of ``case`` three times: as it is, without writes, and with one node cut off."""
+def measure(design: Design, case: Case, *, seed: int = 1, operations: int = OPERATIONS) -> Measured:
+    """Run the fleet of ``case`` three times: as it is, without writes, and with one node cut off; for so many operations."""
     busy, idle = _Run(design, case, seed), _Run(design, _without_writes(case), seed)
     rate = case.nodes * case.load.reads + case.load.writes
-    counted_ns = min(max(_SHORTEST_NS, round(_OPERATIONS * S / rate)), _LONGEST_NS)
+    counted_ns = min(max(_SHORTEST_NS, round(operations * S / rate)), _LONGEST_NS)
     warm_ns = max(_WARM_NS, round(_READ_ONCE * S / case.read_rate))
     for run in (busy, idle):
         run.until(warm_ns)

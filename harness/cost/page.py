@@ -16,7 +16,7 @@ from reports.templates import asset, policy, templates
 
 _DIFFERS = 0.15
 """From this share on a difference between theory and counting is told."""
-_LEAST = {"write_ns": 1e5, "messages": 1.0, "origin": 5.0, "metadata": 2.0, "cut_reads": 0.05}
+_LEAST = {"write_ns": 1e5, "messages": 1.0, "origin": 5.0, "metadata": 2.0, "cut_reads": 0.25}
 """Differences below this are nothing to tell, whatever their share."""
 
 
@@ -87,8 +87,8 @@ def answer(rows: Sequence[Row]) -> tuple[str, ...]:
     )
     told = (
         f"To drift by {format_duration(drift.bound_ns)} at most while nothing is broken (broadcast-alo), a write waits "
-        f"{format_duration(drift.write_ns)} and costs {drift.messages:,.0f} messages. A cut makes nobody wait, and the cut-off node "
-        f"answers {drift.cut_reads:.0%} of its reads, as stale as the cut is long."
+        f"{format_duration(drift.write_ns)} and costs {drift.messages:,.0f} messages. A cut makes nobody wait, and the cut-off "
+        f"node answers {drift.cut_reads:.0%} of its reads, as stale as the cut is long."
     )
     asked = (
         f"To be exact without telling anybody (versioned-keys), every read asks the source: {pointer.origin:,.0f} requests a "
