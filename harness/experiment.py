@@ -20,19 +20,19 @@ from typing import Any, Protocol
 from faults import Fault, PlannedEpisode, run_schedule
 from harness.candidates import Audited, Candidate, Capped, Cluster, Guarded, Routed, Tuned
 from harness.clients.access import OPEN
-from harness.values import decode_value
 from harness.driver import DriverPool, Task
 from harness.durations import UNITS
 from harness.environment import wall_clock
 from harness.errors import AnachronError, DriverError, HarnessError, HistoryError, InterruptedRunError, StartupError
 from harness.history import CRASH, NO_WORKER, Episode, History, Stall
 from harness.lookout import look_out
-from harness.plan import Contract, Plan
+from harness.plan import Plan
 from harness.runtimes.base import Runtime
 from harness.store import ORIGIN, Audit, AuditLog, EpisodeLog, EpochLog, RunDirectory, StallLog
 from harness.topology import Link
+from harness.values import decode_value
 
-_OPENING_NS = 1_000 * UNITS["ms"]
+_OPENING_NS = 500 * UNITS["ms"]
 """From the making of the workers to the origin: as a rule they have connected by then."""
 _WORD_NS = 100 * UNITS["ms"]
 """From the word to start to the start: every worker has heard it by then."""
@@ -46,10 +46,8 @@ _LATE_S = 30.0
 _AUDIT_WITHIN_S = 30.0
 """How long the source of truth may take to tell what it has."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SETTLE_NS = 5 * UNITS["s"]
-"""How long the fleet is probed where the contract names no time to converge in."""
 _PAST_BOUND_NS = 1 * UNITS["s"]
-"""How long it is probed past that time: only a stale read after the bound proves that an entry is stuck."""
+"""How long a fleet is probed past its time to converge in: only a stale read after the bound proves that an entry is stuck."""
 
 
 class Watcher(Protocol):
@@ -118,10 +116,10 @@ async def conduct(experiment: Experiment, runtime: Runtime, directory: RunDirect
     return Recording(live.history())
 
 
-def settling_ns(contract: Contract) -> int:
+def settling_ns(plan: Plan) -> int:
     """For how long a fleet is probed, once nothing is written or broken any more, until it has converged; in ns."""
-    promised_ns = contract.converges_within
-    return _SETTLE_NS if promised_ns is None else promised_ns + _PAST_BOUND_NS
+    promised_ns = plan.contract.converges_within
+    return plan.run.settle if promised_ns is None else promised_ns + _PAST_BOUND_NS
 
 
 class _Live:
@@ -224,7 +222,7 @@ class _Live:
         await asyncio.wait([strikes, healed], return_when=asyncio.FIRST_COMPLETED)
         if self._all_over.is_set() and not self._stopped:
             self._watch.stage("settling")
-            limit_ns = settling_ns(self._plan.contract)
+            limit_ns = settling_ns(self._plan)
             # What the source has by now must come to every node as well, whether or not anybody was told that it was committed.
             # So it is asked first: the probes go on until they have seen that, too.
             committed = await self._audit(audits, seal=False)

@@ -245,6 +245,8 @@ class RunSpec(Record):
     """Driver processes."""
     timeout: Duration = parse_duration("1s")
     """How long an operation may take before it is ``info``."""
+    settle: Duration = parse_duration("5s")
+    """How long the fleet is probed in the end until it has converged, where the contract does not say how long it may take."""
     client_proxies: bool = False
     """Put a proxy on the links between clients and nodes, too."""
     node_proxies: bool = False

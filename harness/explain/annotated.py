@@ -104,6 +104,7 @@ duration = "20s"                   # how long sessions run; settling and checkin
 runtime = "process"                # where nodes live: `anachron list runtimes`
 workers = 1                        # driver processes
 timeout = "1s"                     # an operation that takes longer is `info`: nobody knows whether it took effect
+# settle = "5s"                    # how long the fleet is probed in the end, where the contract has no converges_within
 # client_proxies = false           # put a proxy on the links between clients and nodes, too, so that faults can strike them
 # node_proxies = false             # the same between nodes, for faults on messages; the process runtime always has them
 """

@@ -27,7 +27,7 @@ def simulate(experiment: Experiment, watch: Watcher) -> Recording:
             seed=plan.seed,
             workloads=plan.workloads,
             duration_ns=plan.run.duration,
-            settle_ns=settling_ns(plan.contract),
+            settle_ns=settling_ns(plan),
             timeout_ns=plan.run.timeout,
             faults=experiment.faults,
             planned=experiment.planned,

@@ -12,6 +12,7 @@ import pytest
 
 from harness import conductor
 from harness.errors import InterruptedRunError, PlanError, StartupError, UnsupportedError
+from harness.experiment import settling_ns
 from harness.history import NO_WORKER
 from harness.plan import parse_plan
 from harness.results import Outcome
@@ -108,6 +109,14 @@ def test_several_writers_are_fine_where_only_linearizability_is_promised():
 
 
 @pytest.mark.servers
+def test_a_fleet_is_probed_past_its_bound_or_for_as_long_as_the_plan_says():
+    """Only past the bound is it known that an entry is stuck; where none is promised, the plan says what is worth the wait."""
+    settling = PLAN + 'settle = "2s"\n'
+    assert settling_ns(parse_plan(PLAN)) == 5_000_000_000
+    assert settling_ns(parse_plan(settling)) == 2_000_000_000
+    assert settling_ns(parse_plan(settling.replace("lost_writes = 0", 'converges_within = "3s"'))) == 4_000_000_000
+
+
 def test_concurrent_writers_on_one_server_are_linearizable(tmp_path):
     """Keys with several writers, on a single real server, pass as registers."""
     text = PLAN.replace("keys = 20", "keys = 20\nwriters_per_key = 3").replace(
