@@ -58,14 +58,14 @@ rate = 400
 [[faults]]
 kind = "partition"
 between = ["primary", "replicas"]
-after = "4s"
+after = "2500ms"
 every = "60s"
 lasts = "2s"
 
 [[faults]]
 kind = "pause"
 targets = ["redis-replica-1"]
-after = "8500ms"
+after = "6s"
 every = "60s"
 lasts = "1s"
 
@@ -73,7 +73,7 @@ lasts = "1s"
 kind = "kill"
 what = "host"
 targets = ["redis-replica-2"]
-after = "12s"
+after = "8500ms"
 every = "60s"
 lasts = "2s"
 
@@ -85,7 +85,7 @@ resolution = "10s"
 stalled = 1.0
 
 [run]
-duration = "16s"
+duration = "12s"
 runtime = "compose"
 """
 
@@ -151,7 +151,7 @@ def test_an_honest_contract_holds_through_three_faults_on_a_users_services(tmp_p
 def test_replicas_that_promise_to_be_fresh_are_found_out(tmp_path, composed):
     """No replica of the file can keep a bound that is shorter than the cut."""
     run = RUN.replace('lasts = "2s"', 'lasts = "6s"', 1).split('\n[[faults]]\nkind = "pause"')[0]
-    run += '\n[adequacy]\noperations = 100\nsuccess_rate = 0.3\nstalled = 1.0\n[run]\nduration = "11s"\nruntime = "compose"\n'
+    run += '\n[adequacy]\noperations = 100\nsuccess_rate = 0.3\nstalled = 1.0\n[run]\nduration = "9s"\nruntime = "compose"\n'
     text = CANDIDATE + FRESH + run
     finished = conductor.run(composed(FILE, text), text, tmp_path / "runs", Silent())
     assert finished.report.verdict.outcome is Outcome.VIOLATED

@@ -157,8 +157,11 @@ def test_server_is_started_killed_and_started_again(container: Container) -> Non
     async def scenario() -> None:
         log = bytearray()
         async with attached(container, log) as console:
-            for _ in range(2):
+            for start in (1, 2):
                 assert (await console.call(_REDIS)).output in ("R", "S")
+                async with asyncio.timeout(15):  # it says so a while after it listens, and by another way than replies come
+                    while log.count(b"Ready to accept connections") < start:  # noqa: ASYNC110  # it can only be looked for
+                        await asyncio.sleep(0.01)
                 assert (await console.call("server_kill; echo $status")).output == "137\n"
                 assert (await console.call("server_state")).output == ""
         assert log.count(b"Ready to accept connections") == 2
