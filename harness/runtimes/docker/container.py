@@ -40,6 +40,8 @@ _DATA = f"size={DISK_BYTES},mode=1777,exec"
 _MOVING = "/anachron/moving"
 _LIVES_FOR_S = 0.2
 """A node that neither ends nor listens within this time is taken for started."""
+_SAID_WITHIN_S = 0.5
+"""What a server that has ended wrote is here by then: it comes by another way than the reply that says so."""
 _WITHIN_NS = 10_000_000_000
 _STOPS_WITHIN_S = 10
 _CPU_PERIOD_US = 100_000
@@ -128,15 +130,24 @@ class NodeContainer:
         await asyncio.to_thread(
             self._write, f"--- start {self.incarnation} of {self.name}: {shlex.join((server.program, *server.args))}\n".encode()
         )
+        begun = self.log.stat().st_size
         tries = int(_LIVES_FOR_S * 100)
         state = (await self._do(f"server_start {words}; server_settle {self.endpoint.port:04X} {tries}", "start")).output
         if not state:
             status = (await self._do("echo $status", "tell its status")).output.strip()
+            await self._said(begun)
             raise StartupError(
                 f"{self.name} did not start: it ended with status {status}",
                 where=str(self.log),
                 why=f"its log ends with\n{self.log_end(20)}",
             )
+
+    async def _said(self, before: int) -> None:
+        """Wait a little for a log of ``before`` bytes to become longer."""
+        for _ in range(int(_SAID_WITHIN_S * 100)):
+            if self.log.stat().st_size > before:
+                return
+            await asyncio.sleep(0.01)
 
     async def state(self) -> str:
         """The state letter of the server's process; empty if it is gone."""
