@@ -26,14 +26,14 @@ def test_the_time_that_is_left_counts_from_the_asking() -> None:
     node.start()
     pulls = bench.spawned[0]
     bench.now_ns = 1_000
-    assert advance(pulls) == Call(ORIGIN, Pull(0))
+    assert advance(pulls) == Call(ORIGIN, Pull(0), SETTINGS.silence_ns)
     bench.now_ns = 1_400
     assert advance(pulls, Changes(1, (Change(ONE, 500),))) == Sleep(SETTINGS.heartbeat_ns)
     bench.now_ns = 1_499
     assert advance(node.read("x")) == ONE
     bench.now_ns = 1_500
     assert advance(node.read("x")) is None
-    assert advance(pulls) == Call(ORIGIN, Pull(1))
+    assert advance(pulls) == Call(ORIGIN, Pull(1), SETTINGS.silence_ns)
 
 
 def test_the_source_says_what_is_left_when_it_answers() -> None:

@@ -35,7 +35,7 @@ BUG = Bug(
         A writes x at node-1
         wait 500ms                       # node-2 lags
         release replica.before-apply at node-2
-        wait 850ms                       # the second that x lives is over, and the quarter for slow clocks
+        wait 850ms                       # the second that x lives is over, and the grace as well
         B reads x at node-2
     """,
     fires=frozenset({"expired-read"}),

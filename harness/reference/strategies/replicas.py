@@ -4,8 +4,9 @@ The source is the primary: it takes all writes and gives each value a time to li
 what has changed since its last pull, again and again, and answers reads with what it has.
 
 A value goes over with the time that it has *left*, counted by the source when it answers. The replica takes that time from when
-it *asked*, so whatever the pull takes, the value dies at the replica no later than at the source; and it dies there by the
-replica's own monotonic clock, whether the source is to be reached or not.
+it *asked*, so whatever the pull takes, the value dies at the replica no later than at the source, and earlier by no more than the
+pull took: one that takes too long is given up. It dies by the replica's own monotonic clock, whether the source is to be reached
+or not.
 
 A replica that has just started answers nothing before its first pull.
 
@@ -116,7 +117,7 @@ class Replica(Strategy):
         while True:
             asked_ns = self.place.monotonic_ns()
             try:
-                changes: Changes = yield Call(ORIGIN, Pull(self.upto or 0))
+                changes: Changes = yield Call(ORIGIN, Pull(self.upto or 0), self.settings.silence_ns)
             except Unreachable:
                 continue
             yield Gate("replica.before-apply")
@@ -125,12 +126,12 @@ class Replica(Strategy):
 
 
 def promise(settings: Settings, hop_ns: int) -> Contract:
-    """A pause, and a pull; if something is broken, a pull that was in vain. The slowest clock stretches lives."""
+    """A pause, and a pull; if something is broken, one in vain. A pull may shorten lives, a slow clock may stretch them."""
     lag_ns = settings.heartbeat_ns + settings.load_ns + 3 * hop_ns
-    grace_ns = round(settings.ttl_ns / SLOWEST_CLOCK) - settings.ttl_ns
+    grace_ns = max(settings.silence_ns, round(settings.ttl_ns / SLOWEST_CLOCK) - settings.ttl_ns)
     return bounded(
         lag_ns,
-        settings.call_timeout_ns + lag_ns,
+        settings.silence_ns + lag_ns,
         ttl={"max": f"{settings.ttl_ns}ns", "grace": f"{grace_ns}ns"},
         sessions={"monotonic_reads": "same-node"},
     )
