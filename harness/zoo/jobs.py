@@ -74,8 +74,8 @@ def all_jobs(seeds: int, bug: str = "") -> Iterator[Job]:
     """Everything, or all that there is to do for one bug.
 
     Args:
-        seeds: so many runs of each correct design in each scenario and under each workload of its bugs, and of each bug under
-            each of its workloads; ``LEAST_DRAWN`` of these at least.
+        seeds: so many runs of each correct design in each scenario, and of each bug under each of its workloads, ``LEAST_DRAWN``
+            of these at least; a third as many of the correct design under those.
         bug: its name; empty for all bugs and all correct designs.
     """
     for name in [bug] if bug else all_bugs():
@@ -83,7 +83,7 @@ def all_jobs(seeds: int, bug: str = "") -> Iterator[Job]:
         yield Forced(name, correct=True)
         for workload in range(len(all_bugs()[name].workloads)):
             yield from (Drawn(name, workload, seed) for seed in range(max(seeds, LEAST_DRAWN)))
-            yield from (Drawn(name, workload, seed, correct=True) for seed in range(seeds))
+            yield from (Drawn(name, workload, seed, correct=True) for seed in range(max(seeds // 3, 1)))
     if not bug:
         for name, design in designs().items():
             yield from (Endured(name, scenario, seed) for scenario in scenarios(design) for seed in range(seeds))
