@@ -3,7 +3,8 @@
     python -m tests.benchmarks.bench_docker [--rounds 5]
 
 Real candidates on the docker runtime, from ``open`` to the return of their ``start`` (every node serves, replicas are in step),
-then faults on the three nodes of a replication, as the runtime applies them. Prints the median of all rounds, and the worst.
+then faults on the three nodes of a replication and on a service of a compose file, as the runtime applies them. Prints the
+median of all rounds, and the worst.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from harness.candidates import CANDIDATES, Candidate
+from harness.images.catalogue import choose
+from harness.images.engine import connect, references
 from harness.plan import CandidateSpec
 from harness.runtimes.base import ClockSkew, Limits
 from harness.runtimes.docker.runtime import DockerRuntime
+from tests.runtimes.docker.composed import running, written
 
 _TARGETS_MS = {
     "replication, 3 nodes: ready": 3000,
@@ -30,6 +34,8 @@ _TARGETS_MS = {
     "process killed and back": 100,
     "links cut": 25,
     "links mended": 25,
+    "host killed": 50,
+    "host of a service killed": 50,
 }
 
 
@@ -96,14 +102,25 @@ async def _faults(candidate: Candidate, runtime: DockerRuntime, times: Times) ->
     await runtime.free_disk(node)
 
 
+async def _service_faults(image: str, times: Times) -> None:
+    node = "redis-primary"
+    with tempfile.TemporaryDirectory() as directory:
+        async with running(Path(directory), written(Path(directory) / "project", image), node) as runtime:
+            for _ in range(3):
+                await times.of("host of a service killed", runtime.kill_host(node))
+                await times.of("host of a service back", runtime.restart(node, keep_data=True))
+
+
 async def main(rounds: int) -> None:
     times = Times()
+    image = choose("redis-server", "", references(connect()))
     for _ in range(rounds):
         spec = CandidateSpec(kind="redis-replication", replicas=2)
         async with _candidate("replication, 3 nodes", spec, times) as (candidate, runtime):
             await _faults(candidate, runtime, times)
         async with _candidate("cluster, 6 nodes", CandidateSpec(kind="redis-cluster"), times):
             pass
+        await _service_faults(image, times)
     print(times)
 
 
