@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.reference.effects import Open, Wait
 from harness.reference.messages import Value
+from harness.reference.places import topology_of
 from harness.reference.replication import Append, Appended, Ballot, Entry, ReadThere, Vote, WriteThere
 from harness.reference.strategies.replicated import DESIGN, Replicated
 from tests.reference.workbench import Workbench, advance
@@ -117,3 +118,10 @@ def test_the_disk_outlives_the_process() -> None:
     assert again.disk is node.disk
     assert again.office is None
     assert again.values == {}
+
+
+def test_the_nodes_are_the_store() -> None:
+    """There is no source of truth beside the nodes, and they talk to each other."""
+    topology = topology_of(DESIGN, 3)
+    assert [node.role for node in topology.nodes] == ["node"] * 3
+    assert len(topology.between("node", "node")) == 3
