@@ -243,6 +243,7 @@ def shrink(
         "anachron zoo                       everything, in a few minutes",
         "anachron zoo --bug blind-refill    one bug, forced and at random",
         "anachron zoo --seeds 30            the nightly one",
+        "anachron zoo --runtime docker      each bug's schedule in real containers",
         status="0 every bug caught and nothing else, 1 a miss or a false alarm, 254 no such bug, 255 a run could not be made.",
     )
 )
@@ -254,6 +255,9 @@ def zoo(
     jobs: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=256, help="Processes at once.", show_default="one for each core")
     ] = None,
+    runtime: Annotated[
+        str, typer.Option(metavar="NAME", help="simulated; or process or docker: schedules only, on real processes.")
+    ] = "simulated",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write report.html and results.json.")] = RUNS / "zoo",
     quiet: Quiet = False,
 ) -> int:
@@ -263,8 +267,13 @@ def zoo(
     others, and to none on the correct strategy; each bug at random, to see how often it is detected; each correct strategy
     under every fault at every place, which must not break its promise. Prints the matrix of it all and writes it as a page.
     """
-    from harness.cli.zoo import run_zoo
+    from harness.cli.zoo import named, run_zoo
 
+    if runtime != "simulated":
+        from harness.cli.zoo_alive import run_alive
+        from harness.reference.zoo import all_bugs
+
+        return run_alive(runtime=runtime, bugs=(named(bug),) if bug else tuple(all_bugs()), quiet=quiet)
     return run_zoo(seeds=seeds, bug=bug, processes=jobs, out=out, quiet=quiet)
 
 

@@ -31,7 +31,7 @@ def run_zoo(*, seeds: int, bug: str | None, processes: int | None, out: Path, qu
 
     Raises ``UsageError`` for an unknown bug, ``StorageError`` if the report cannot be written.
     """
-    jobs = tuple(all_jobs(seeds, _named(bug) if bug else ""))
+    jobs = tuple(all_jobs(seeds, named(bug) if bug else ""))
     processes = processes or os.cpu_count() or 1
     begin_ns = time.monotonic_ns()
     with terminable(), closing(work(jobs, processes)) as answers:
@@ -48,7 +48,7 @@ def run_zoo(*, seeds: int, bug: str | None, processes: int | None, out: Path, qu
     return _STATUS[matrix.answer]
 
 
-def _named(bug: str) -> str:
+def named(bug: str) -> str:
     """The name of a bug that may be given with its strategy."""
     name = bug.rpartition("+")[2]
     if name not in all_bugs():

@@ -56,9 +56,9 @@ def forced(bug: Bug, design: Design, *, without: str = "") -> Trial:
         parse_script(bug.schedule, bug.name),
         count=bug.nodes,
         settings=design.settings,
-        settle_ns=_settle_ns(contract),
+        settle_ns=settle_ns(contract),
     )
-    return _trial(history, contract, without)
+    return judged(history, contract, without)
 
 
 def random(
@@ -81,23 +81,22 @@ def random(
         seed=seed,
         workloads=[WorkloadSpec.model_validate(workload) for workload in workloads],
         duration_ns=duration_ns,
-        settle_ns=_settle_ns(contract),
+        settle_ns=settle_ns(contract),
         timeout_ns=TIMEOUT_NS,
         faults=struck,
         planned=planned,
     )
-    return _trial(history, contract)
+    return judged(history, contract)
 
 
 def scripted(design: Design, contract: Contract, steps: Sequence[Step], *, nodes: int, seed: int = 0) -> Trial:
     """``steps`` on ``design``; those that cannot be taken are left out."""
-    history = force(
-        design, steps, count=nodes, settings=design.settings, settle_ns=_settle_ns(contract), seed=seed, lenient=True
-    )
-    return _trial(history, contract)
+    history = force(design, steps, count=nodes, settings=design.settings, settle_ns=settle_ns(contract), seed=seed, lenient=True)
+    return judged(history, contract)
 
 
-def _trial(history: History, contract: Contract, without: str = "") -> Trial:
+def judged(history: History, contract: Contract, without: str = "") -> Trial:
+    """What of ``history`` breaks ``contract``; without one of the checkers if it is named."""
     plan = Plan(candidate=CandidateSpec(kind="reference"), contract=contract, workloads=(WorkloadSpec(kind="register"),))
     results = check(history, contract, [name for name in CHECKERS.names if name != without])
     verdict = judge(plan, history, results)
@@ -107,6 +106,6 @@ def _trial(history: History, contract: Contract, without: str = "") -> Trial:
     return Trial(history, contract, tuple(sorted(findings, key=telling)), why)
 
 
-def _settle_ns(contract: Contract) -> int:
+def settle_ns(contract: Contract) -> int:
     """How long a fleet is probed: past the time in which it promises to converge, or an entry cannot be seen to be stuck."""
     return (contract.converges_within or 0) + _PAST_BOUND_NS

@@ -1,0 +1,98 @@
+"""The bugs on real processes: each by its schedule, on the broken design and on the correct one.
+
+What is found is what real processes did, so it may be more than in virtual time: an answer that takes a little longer makes a
+read stale by a little more. So a bug is *shown* if all that must fire did, and the correct design broke nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.candidates.reference import Reference
+from harness.durations import UNITS
+from harness.errors import AnachronError
+from harness.plan import CandidateSpec
+from harness.reference.bug import Bug
+from harness.reference.zoo import all_bugs
+from harness.runtimes import RUNTIMES
+from harness.runtimes.base import Capability
+from harness.simulation.script import Jump, parse_script
+from harness.zoo.live import force_live
+from harness.zoo.trials import Trial, judged, settle_ns
+
+HOP_NS = 20 * UNITS["ms"]
+"""How long a message between two processes may take."""
+
+ONLY_SIMULATED = {
+    "double-delete": "the lag of a replica is exact in virtual time only",
+    "empty-primary": "a process that dies loses its disk with its memory",
+    "fill-replica": "the lag of a replica is exact in virtual time only",
+    "inval-before-repl": "the lag of a replica is exact in virtual time only",
+}
+"""Bugs whose schedules need what a real process does not have, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What came of one bug.
+
+    Attributes:
+        bug: its name.
+        broken: what was found on the broken design.
+        spared: what was found on the correct one, which should be nothing.
+        claim: the most telling finding, in words.
+        error: why it could not be run; empty if it could.
+    """
+
+    bug: str
+    broken: frozenset[str] = frozenset()
+    spared: frozenset[str] = frozenset()
+    claim: str = ""
+    error: str = ""
+
+    @property
+    def missed(self) -> frozenset[str]:
+        """What must fire and did not."""
+        return all_bugs()[self.bug].fires - self.broken
+
+    @property
+    def right(self) -> bool:
+        """Whether the bug was shown."""
+        return not (self.error or self.missed or self.spared)
+
+
+def possible(names: Sequence[str], runtime: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Which of the bugs can be shown on a runtime, and why the others cannot."""
+    clock = RUNTIMES.load(runtime)(Path()).refusal(Capability.CLOCK)
+    refused = {name: ONLY_SIMULATED[name] for name in names if name in ONLY_SIMULATED}
+    for name in names:
+        if clock and any(isinstance(step, Jump) for step in parse_script(all_bugs()[name].schedule, name)):
+            refused.setdefault(name, clock)
+    return tuple(name for name in names if name not in refused), refused
+
+
+def show(names: Sequence[str], runtime: str) -> Iterator[Shown]:
+    """Carry out one schedule after the other on ``runtime``."""
+    for name in names:
+        bug = all_bugs()[name]
+        try:
+            broken, correct = _lived(bug, bug.full_name, runtime), _lived(bug, bug.correct.name, runtime)
+        except AnachronError as error:
+            yield Shown(name, error=str(error))
+        else:
+            claim = broken.findings[0].claim if broken.findings else ""
+            yield Shown(name, broken.broken, correct.broken, claim)
+
+
+def _lived(bug: Bug, strategy: str, runtime: str) -> Trial:
+    """The bug's schedule on real processes, held to what the correct design promises over sockets."""
+    fleet = Reference(CandidateSpec.model_validate({"kind": "reference", "strategy": strategy, "nodes": bug.nodes}))
+    contract = bug.correct.promise(bug.correct.settings, HOP_NS)
+    with tempfile.TemporaryDirectory(prefix="anachron-zoo-") as directory:
+        made = RUNTIMES.load(runtime)(Path(directory))
+        history = asyncio.run(force_live(fleet, made, parse_script(bug.schedule, bug.name), settle_ns(contract)))
+    return judged(history, contract)
