@@ -21,7 +21,8 @@ Finished = Callable[[Any, Exception | None], None]
 
 Make = Callable[["Host"], Actor]
 
-_LOST = Unreachable("no reply in time")
+_AWAITED = object()
+"""In the place of a reply that has not come."""
 
 
 class Task:
@@ -68,7 +69,10 @@ class Host:
         name, peers, settings, random: as in ``Place``.
         actor: who runs here.
         life: how often the process has been started.
+        ready: whether the process sees at once to what comes.
     """
+
+    ready = True
 
     def __init__(
         self, name: str, make: Make, *, timer: Timer, gates: Gates, peers: tuple[str, ...], settings: Settings, seed: str
@@ -109,9 +113,9 @@ class Host:
         """How long ``ns`` of the place's own monotonic clock last."""
         return ns
 
-    def here(self, act: Act, argument: Any) -> bool:  # noqa: ARG002 - for those whose process can stand still
-        """Whether the process can see to something now; if it can later, it does ``act(argument)`` then."""
-        return True
+    def put_off(self, act: Act, argument: Any) -> None:
+        """Something came while the process was not ready; if it can see to it later, it does ``act(argument)`` then."""
+        raise NotImplementedError
 
     # What comes to a host.
 
@@ -121,19 +125,29 @@ class Host:
 
     def heard(self, envelope: tuple[str, Any]) -> None:
         """A message that wants no reply: who says it, and what."""
-        if self.here(self.heard, envelope):
+        if self.ready:
             self.actor.hear(*envelope)
+        else:
+            self.put_off(self.heard, envelope)
 
     def answered(self, envelope: tuple[Waiting, Any, Exception | None]) -> None:
         """The reply to a request of ours."""
         waiting, reply, error = envelope
-        if not waiting.over and waiting.task.life == self.life and self.here(self.answered, envelope):
+        if waiting.over or waiting.task.life != self.life:
+            return
+        if self.ready:
             self._settle(waiting, reply, error)
+        else:
+            self.put_off(self.answered, envelope)
 
     def go_on(self, task: Task) -> None:
         """Let a flow go on that has slept, or was held at a gate."""
-        if task.life == self.life and self.here(self.go_on, task):
+        if task.life != self.life:
+            return
+        if self.ready:
             self._step(task, None)
+        else:
+            self.put_off(self.go_on, task)
 
     # How flows run.
 
@@ -163,7 +177,7 @@ class Host:
                 return
             elif type(effect) is Calls:
                 if effect.calls:
-                    replies: list[Any] = [_LOST] * len(effect.calls)
+                    replies: list[Any] = [_AWAITED] * len(effect.calls)
                     for place, call in enumerate(effect.calls):
                         self._ask(call, Waiting(task, replies, place))
                     return
@@ -192,8 +206,12 @@ class Host:
 
     def _tell(self, told: tuple[Task, Any]) -> None:
         task, result = told
-        if task.life == self.life and self.here(self._tell, told):
+        if task.life != self.life:
+            return
+        if self.ready:
             self._step(task, result)
+        else:
+            self.put_off(self._tell, told)
 
     def _settle(self, waiting: Waiting, reply: Any, error: Exception | None) -> None:
         """A request has its reply, or will have none."""
@@ -203,13 +221,17 @@ class Host:
             self._step(waiting.task, reply, error)
             return
         gathering[waiting.place] = None if error is not None else (reply,)
-        if _LOST not in gathering:
+        if _AWAITED not in gathering:
             self._step(waiting.task, tuple(found[0] if found is not None else None for found in gathering))
 
     def expire(self, waiting: Waiting) -> None:
         """The time of a request is over."""
-        if not waiting.over and waiting.task.life == self.life and self.here(self.expire, waiting):
-            self._settle(waiting, None, _LOST)
+        if waiting.over or waiting.task.life != self.life:
+            return
+        if self.ready:
+            self._settle(waiting, None, Unreachable("no reply in time"))
+        else:
+            self.put_off(self.expire, waiting)
 
 
 def _expire(waiting: Waiting) -> None:

@@ -41,7 +41,6 @@ class Machine(Host):
         self._make = make
         self._engine = engine
         self._network = network
-        self._paused = False
         self._backlog: list[tuple[Act, Any]] = []
         self._rate = 1.0
         self._monotonic_base = (0, 0)
@@ -68,38 +67,42 @@ class Machine(Host):
 
     def send(self, to: str, message: Any) -> None:
         """See ``harness.reference.node.Place``."""
-        self._network.send((self.name, to), self.machines[to].heard, (self.name, message), kind_of(message))
+        network, name = self._network, self.name
+        network.send((name, to), self.machines[to].heard, (name, message), kind_of(message) if network.rules else "")
 
     def ask(self, to: str, request: Any, waiting: Waiting) -> None:
         """See ``Host``."""
-        self._network.send((self.name, to), self.machines[to].asked, (self.name, request, waiting), kind_of(request))
+        network, name = self._network, self.name
+        network.send((name, to), self.machines[to].asked, (name, request, waiting), kind_of(request) if network.rules else "")
 
     def asked(self, envelope: tuple[str, Any, Waiting]) -> None:
         """A request of another machine."""
-        if self.here(self.asked, envelope):
-            source, request, waiting = envelope
-            back = (self.name, source)
+        if not self.ready:
+            self.put_off(self.asked, envelope)
+            return
+        source, request, waiting = envelope
+        network, back = self._network, (self.name, source)
 
-            def finished(reply: Any, error: Exception | None) -> None:
-                # What did not reach whom it needed says nothing: whoever asked runs into the time-out, too.
-                if not isinstance(error, Unreachable):
-                    answer = (waiting, reply, error)
-                    self._network.send(back, waiting.task.host.answered, answer, kind_of_reply(request))
+        def finished(reply: Any, error: Exception | None) -> None:
+            # What did not reach whom it needed says nothing: whoever asked runs into the time-out, too.
+            if not isinstance(error, Unreachable):
+                kind = kind_of_reply(request) if network.rules else ""
+                network.send(back, waiting.task.host.answered, (waiting, reply, error), kind)
 
-            self.spawn(self.actor.serve(source, request), finished)
+        self.spawn(self.actor.serve(source, request), finished)
 
     def admit(self, work: tuple[Act, Any]) -> None:
         """Something of a client's: ``act(argument)`` happens once the process can see to it."""
-        if self.here(self.admit, work):
+        if self.ready:
             act, argument = work
             act(argument)
+        else:
+            self.put_off(self.admit, work)
 
-    def here(self, act: Act, argument: Any) -> bool:
+    def put_off(self, act: Act, argument: Any) -> None:
         """Everything waits while the process is paused, and is lost while there is none."""
-        if self._paused:
+        if self.up:
             self._backlog.append((act, argument))
-            return False
-        return self.up
 
     def become(self, role: str) -> None:
         """A new epoch, with the process it has."""
@@ -109,25 +112,24 @@ class Machine(Host):
     def kill(self) -> None:
         """The process dies with all its flows; so its epoch is over."""
         self._end_epoch()
-        self.up = False
+        self.up = self.ready = False
         self.life += 1
         self._backlog.clear()
-        self._paused = False
 
     def restart(self, *, keep_data: bool) -> None:
         """The process begins again: with what it had on its disk, or without."""
-        self.up = True
+        self.up = self.ready = True
         self._begin_epoch("")
         self.actor = self.actor.survivor() if keep_data else self._make(self)
         self.actor.start()
 
     def pause(self) -> None:
         """The process stands still; what comes for it waits."""
-        self._paused = True
+        self.ready = False
 
     def resume(self) -> None:
         """The process goes on, with what came meanwhile first."""
-        self._paused = False
+        self.ready = self.up
         backlog, self._backlog = self._backlog, []
         for act, argument in backlog:
             self._engine.at(self._engine.now_ns, act, argument)

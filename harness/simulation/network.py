@@ -69,6 +69,7 @@ class Network:
     def __init__(self, engine: Engine, random: Random, pace: Pace) -> None:
         self._engine = engine
         self._random = random
+        self._draw = random.random
         self.pace = pace
         self.bends: dict[Ends, Bend] = {}
         self.rules: dict[Ends, list[Rule]] = {}
@@ -81,19 +82,18 @@ class Network:
         if self.rules and self._ruled(ends, act, argument, kind):
             return
         pace = self.pace
-        at_ns = self._engine.now_ns + pace.least_ns + int(self._random.random() * pace.spread_ns)
-        bend = self.bends.get(ends)
-        if bend is not None:
-            if bend.cut or (bend.drop and self._random.random() < bend.drop):
+        at_ns = self._engine.now_ns + pace.least_ns + int(self._draw() * pace.spread_ns)
+        if self.bends and (bend := self.bends.get(ends)) is not None:
+            if bend.cut or (bend.drop and self._draw() < bend.drop):
                 bend.struck += 1
                 return
             if bend.delay_ns or bend.jitter_ns:
                 bend.struck += 1
                 at_ns += max(0, bend.delay_ns + round(self._random.uniform(-1, 1) * bend.jitter_ns))
-            if bend.duplicate and self._random.random() < bend.duplicate:
+            if bend.duplicate and self._draw() < bend.duplicate:
                 bend.struck += 1
                 self._engine.at(at_ns + pace.spread_ns, act, argument)
-            if bend.reorder and self._random.random() < bend.reorder:
+            if bend.reorder and self._draw() < bend.reorder:
                 bend.struck += 1
                 self._engine.at(at_ns + bend.reorder_by_ns, act, argument)
                 return

@@ -20,6 +20,7 @@ from harness.reference.design import Design
 from harness.reference.places import topology_of
 from harness.reference.settings import Settings
 from harness.simulation.clients import Client
+from harness.simulation.engine import uncollected
 from harness.simulation.fleet import Fleet
 from harness.simulation.settling import settle
 from harness.simulation.strikes import Strikes
@@ -37,6 +38,7 @@ _LOOK_NS = 100 * UNITS["ms"]
 Look = Callable[[Fleet, Sequence[Episode]], None]
 
 
+@uncollected()
 def play(
     design: Design,
     *,
