@@ -20,6 +20,10 @@ from tests.watching import Silent
 ANNOUNCED = {
     "simulated-broadcast": Outcome.PASS,
     "simulated-blind-refill": Outcome.VIOLATED,
+    "mistake-asynchronous": Outcome.VIOLATED,
+    "mistake-local-lock": Outcome.VIOLATED,
+    "mistake-no-version": Outcome.VIOLATED,
+    "mistake-exactness": Outcome.PASS,
 }
 
 
