@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.clients import Codec
-from harness.values import decode_value
 from harness.history import Function, Seen
 from harness.journal import Journal
+from harness.values import decode_value
 
 _MAX_FOREIGN = 1_000
 _MAX_KNOWN = 10_000

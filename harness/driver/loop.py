@@ -29,7 +29,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from harness.clients import CodecFactory, ProtocolBreach, Reply
 from harness.clients.access import OPEN, Access
-from harness.values import encode_value
 from harness.driver.cancelling import Cancelling
 from harness.driver.connection import IDLE, WAITING, Client, Connection, error_text
 from harness.driver.following import Following
@@ -41,6 +40,7 @@ from harness.history import Function, Status
 from harness.journal import Journal
 from harness.routing import Informed, Pooled, Router
 from harness.runtimes.base import Endpoint
+from harness.values import encode_value
 
 TICK_NS = 10_000_000
 STALL_NS = 20_000_000

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from checkers import check
 from harness.clients.resp import Resp
-from harness.values import encode_value
 from harness.driver.keys import Keys
 from harness.errors import HistoryError, StorageError
 from harness.history import COLUMNS, NEVER, Function, History, Seen, Stall, Status
@@ -25,6 +24,7 @@ from harness.journal import Counts, Journal, read_counts, read_journals, read_od
 from harness.journal.records import CHUNK_RECORDS, HEADER_BYTES, RECORD
 from harness.journal.writer import MAX_ERRORS
 from harness.plan import Contract
+from harness.values import encode_value
 
 
 def journal(directory: Path, worker: int = 0, workers: int = 1) -> Journal:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from harness.clients.resp import Resp
-from harness.values import encode_value
 from harness.driver.keys import _MAX_FOREIGN, _MAX_KNOWN, Keys
 from harness.driver.worker import Worker
 from harness.history import Function, Seen
 from harness.journal import Journal, read_journals
 from harness.plan import WorkloadSpec
+from harness.values import encode_value
 from tests.driver.runs import task
 from tests.driver.servers import refusing_endpoint
 
