@@ -3,9 +3,9 @@
     python tests/benchmarks/bench_simulation.py [rounds]
 
 A run is everything from the empty fleet to its history: sessions, beats of the bus, and at the end the convergence probes of
-every key at every node. Up to 1,000 nodes clients keep every node busy; 10,000 nodes see a few writes of a few keys, and all else
-is the bus. The floor is a loop over a heap as wide as the run's at its widest, in which as many events do nothing but plan the next one.
-Times are CPU time of the one thread that there is; medians of the rounds, floor and run in turn.
+every key at every node. Up to 1,000 nodes clients keep every node busy; 10,000 nodes see a few writes of a few keys, and all
+else is the bus. The floor is a loop over a heap as wide as the run's at its widest, in which as many events do nothing but plan
+the next one. Times are CPU time of the one thread that there is; medians of the rounds, floor and run in turn.
 """
 
 from __future__ import annotations
