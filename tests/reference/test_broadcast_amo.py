@@ -245,8 +245,8 @@ def test_a_write_is_acknowledged_once_the_bus_has_its_event() -> None:
     assert go_on(flow, 1) is None
 
 
-def test_a_write_of_which_nobody_knows_is_told_as_well() -> None:
-    """A commit without an answer may have happened."""
+def test_a_write_of_which_nobody_knows_is_told_twice() -> None:
+    """A commit without an answer may have happened, or may still: it is told at once, and again once the source is heard."""
     node = listening()
     read(node)
     flow = node.write(Value("x", 2, 11))
@@ -257,6 +257,14 @@ def test_a_write_of_which_nobody_knows_is_told_as_well() -> None:
     assert isinstance(node.place, Bench)
     (told,) = node.place.spawned
     assert go_on(told) == Call(BUS, Publish(Invalidate("x", 0)))
+    read(node)
+    asked = go_on(told, 1)
+    assert asked == Call(ORIGIN, Commit(Value("x", 2, 11), after=-1))
+    assert go_on(told, Unreachable("no reply")) == Sleep(SETTINGS.retry_ns)
+    assert go_on(told) == asked
+    assert keeps(node)
+    assert go_on(told, 2) == Call(BUS, Publish(Invalidate("x", 0)))
+    assert not keeps(node)
 
 
 def test_who_comes_after_a_dead_one_has_everybody_flush() -> None:

@@ -9,8 +9,9 @@ it asks the source for every read and keeps nothing.
 There are no versions. An invalidation tears up the fetch that is under way for its key: its record goes to the read that began
 it, but is not kept. Reads that come meanwhile wait, and then look again: an answer from before they asked may be too old.
 
-A node that dies between commit and publication tells nobody. When it comes back it has everybody flush; if it never does, or if
-a commit is carried out long after its node has given it up, the time to live is the backstop.
+A commit without an answer may have happened, or may still: the node tells of it now, and again once the source has answered what
+was sent after it. A node that dies between commit and publication tells nobody. When it comes back it has everybody flush; if it
+never does, the time to live is the backstop.
 
 Promise: a read is stale for no longer than an event takes from the bus to a node; across a fault, no longer than the fault and
 then until the writer hands its event over, or the next beat tells of what was missed.
@@ -29,6 +30,8 @@ from harness.reference.node import Actor, Place, Strategy
 from harness.reference.settings import Settings
 
 _TTL_NS = 10_000_000_000
+_NEVER = -1
+"""No key ever has this stamp: a commit after it only asks whether the first request of its operation was carried out."""
 
 
 class Entry(NamedTuple):
@@ -142,11 +145,24 @@ class BroadcastAtMostOnce(Strategy):
             stamp: int = yield Call(ORIGIN, Commit(value))
         except Unreachable:
             self.written_here(value.key)
-            self.place.spawn(self.tell(Invalidate(value.key, 0)))
+            self.place.spawn(self.find_out(value))
             raise
         yield Gate("write.after-commit", value.key)
         self.written_here(value.key)
         yield from self.tell(Invalidate(value.key, stamp))
+
+    def find_out(self, value: Value) -> Flow[None]:
+        """Tell of a write that may have been committed; and once more when the source answers: until then it still could be."""
+        yield from self.tell(Invalidate(value.key, 0))
+        answered = False
+        while not answered:
+            try:
+                yield Call(ORIGIN, Commit(value, after=_NEVER))
+                answered = True
+            except Unreachable:
+                yield Sleep(self.settings.retry_ns)
+        self.written_here(value.key)
+        yield from self.tell(Invalidate(value.key, 0))
 
     def written_here(self, key: str) -> None:
         """A write of ``key`` at this node may have been committed: its clients must not wait for the bus to say so."""
@@ -222,8 +238,13 @@ class BroadcastAtMostOnce(Strategy):
 
 
 def repair_ns(settings: Settings, hop_ns: int) -> int:
-    """How long after a fault, in ns, until the last event is told again (request, event) or a beat shows that it is missing."""
-    return max(settings.call_timeout_ns + settings.retry_ns, settings.heartbeat_ns) + 3 * hop_ns
+    """How long after a fault, in ns, until all is made up for.
+
+    What was sent in vain just before its end is sent again: a question about a commit, and with the answer the event.
+    Or a beat shows that something is missing.
+    """
+    again_ns = settings.call_timeout_ns + settings.retry_ns + settings.commit_ns + 4 * hop_ns
+    return max(again_ns, settings.heartbeat_ns + hop_ns)
 
 
 def promise(settings: Settings, hop_ns: int) -> Contract:
