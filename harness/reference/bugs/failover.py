@@ -53,6 +53,8 @@ BUG = Bug(
     """,
     fires=frozenset({"lost-write", "stale-read", "not-linearizable", "stuck"}),
     consequences=frozenset({"monotonic-reads", "read-your-writes", "node-regress"}),
-    workloads=({**HOT, "reads": 0.3}, COLD),
-    faults=({"kind": "partition", "between": ("node-1", "node"), "every": "4s", "lasts": "1500ms", "after": "1s"},),
+    workloads=({**HOT, "reads": 0.1}, COLD),
+    faults=(
+        {"kind": "partition", "groups": "isolate-one", "among": "nodes", "every": "2s", "lasts": "1200ms", "after": "500ms"},
+    ),
 )
