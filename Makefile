@@ -28,6 +28,7 @@ images: $(VENV)/.installed
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m tests.benchmarks.bench_checkers
 	$(BIN)/python -m tests.benchmarks.bench_driver
+	$(BIN)/python -m tests.benchmarks.bench_simulation
 	$(BIN)/python -m tests.benchmarks.bench_docker
 
 $(BIN)/python:

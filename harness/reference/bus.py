@@ -48,15 +48,17 @@ class Broadcast(Actor):
     def publish(self, event: Any) -> int:
         """Pass ``event`` on to every node; its number."""
         self.published += 1
+        delivery = Delivery(self.published, event, self.run)
         for node in self.place.peers:
-            self.place.send(node, Delivery(self.published, event, self.run))
+            self.place.send(node, delivery)
         return self.published
 
     def _beat(self) -> Flow[None]:
         while True:
             yield Sleep(self.settings.heartbeat_ns)
+            beat = Beat(self.published, self.run)
             for node in self.place.peers:
-                self.place.send(node, Beat(self.published, self.run))
+                self.place.send(node, beat)
 
 
 class Log(Broadcast):

@@ -7,6 +7,7 @@ by calls; nothing here waits, and nothing here knows whether the network is real
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from random import Random
 from typing import Any
 
@@ -84,7 +85,7 @@ class Host:
         self.life = 1
         self._timer = timer
         self._gates = gates
-        self._deadlines = Deadlines(timer, settings.call_timeout_ns, _expire)
+        self._deadlines = Deadlines(timer, settings.call_timeout_ns, attrgetter("over"), _expire)
         self.actor: Actor = make(self)
 
     # What a subclass knows.

@@ -73,7 +73,7 @@ class Clients:
         self._network = network
         self._nodes = nodes
         self._rows = rows
-        self._deadlines = Deadlines(engine, timeout_ns, self._expire)
+        self._deadlines = Deadlines(engine, timeout_ns, _over, self._expire)
         self._ops = count()
         self._processes: Iterator[int] = count()
         self.acknowledged: dict[int, int] = {}
@@ -115,7 +115,8 @@ class Clients:
         self.in_flight += 1
         machine = self._nodes[node]
         work = (self._serve, (client, op, machine, operation))
-        self._network.send((CLIENT, machine.name), machine.admit, work, operation.function.name)
+        network = self._network
+        network.send((CLIENT, machine.name), machine.admit, work, operation.function.name if network.rules else "")
         self._deadlines.begin((client, op))
 
     def _serve(self, envelope: tuple[Client, int, Machine, Operation]) -> None:
@@ -184,3 +185,8 @@ class Clients:
         client.operation = operation
         pause_ns = FAIL_PAUSE_NS if status is Status.FAIL else 0
         self._engine.at(max(now_ns + pause_ns, operation.due_ns), self._invoke, client)
+
+
+def _over(wait: tuple[Client, int]) -> bool:
+    client, op = wait
+    return client.op != op

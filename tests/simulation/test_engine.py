@@ -57,9 +57,23 @@ def test_every_wait_expires_at_its_own_deadline():
     """Though there is one event on the heap for all of them."""
     engine = Engine()
     expired = []
-    deadlines = Deadlines(engine, 10, lambda wait: expired.append((wait, engine.now_ns)))
+    deadlines = Deadlines(engine, 10, set().__contains__, lambda wait: expired.append((wait, engine.now_ns)))
     for begin_ns, wait in ((0, "a"), (4, "b"), (4, "c"), (30, "d")):
         engine.run(begin_ns)
         deadlines.begin(wait)
     engine.run(100)
     assert expired == [("a", 10), ("b", 14), ("c", 14), ("d", 40)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 15)), max_size=30))
+def test_what_is_over_in_time_does_not_expire(waits):
+    """However long each takes, and whichever others it stands between; what ends at its deadline is in time."""
+    engine = Engine()
+    over, expired = set(), []
+    deadlines = Deadlines(engine, 10, over.__contains__, expired.append)
+    for number, (begin_ns, takes_ns) in enumerate(waits):
+        engine.at(begin_ns + takes_ns, over.add, number)
+        engine.at(begin_ns, deadlines.begin, number)
+    engine.run(100)
+    assert set(expired) == {number for number, (_, takes_ns) in enumerate(waits) if takes_ns > 10}
+    assert len(expired) == len(set(expired))
