@@ -30,7 +30,7 @@ from harness.durations import UNITS
 from harness.plan import Contract, StalenessPromise
 from harness.reference.design import Design
 from harness.reference.messages import BUS, ORIGIN
-from harness.reference.places import node_names
+from harness.reference.places import CLIENT, node_names, topology_of
 from harness.simulation.fleet import PACE
 from harness.simulation.script import AtGate, Cut, Meddle, Process, Step, parse_script
 from harness.zoo.scenarios import scenarios
@@ -86,12 +86,9 @@ def scripts(draw: st.DrawFn, design: Design, nodes: int = NODES, about: str = ""
 @cache
 def vocabulary(design: Design, nodes: int = NODES) -> tuple[tuple[str, ...], ...]:
     """The operations that sessions can make on a fleet of ``design``, and then all that can be done to it, by sort."""
-    names = node_names(nodes)
-    shared = tuple(design.shared)
-    links = [(name, place) for name in names for place in shared]
-    links += [(ORIGIN, place) for place in shared if place != ORIGIN]
-    links += [(one, other) for at, one in enumerate(names) for other in names[at + 1 :]] if design.talks else []
-    places = (*names, *shared)
+    topology = topology_of(design, nodes)
+    names, places = node_names(nodes), tuple(node.name for node in topology.nodes)
+    links = [(link.source, link.target) for link in topology.links if link.source != CLIENT]
     messages = [(act, way) for act in ("hold", "lose", "double") for way in _messages(design, names)]
     return (
         tuple(f"{who} {does} {key} at {name}" for who, does, key in _OPERATIONS for name in names),
@@ -176,25 +173,25 @@ def cases(design: Design) -> st.SearchStrategy[Case]:
     paced = st.builds(
         lambda fault, every, lasts: {**fault, "every": f"{every}ms", "after": f"{every // 4}ms", "lasts": f"{lasts}ms"},
         faults,
-        st.integers(2_000, 4_000),
+        st.integers(2_000, 3_000),
         st.integers(1_100, 1_500),
     )
     hot = st.fixed_dictionaries(
         {
             "kind": st.just("register"),
-            "keys": st.integers(1, 20),
-            "sessions": st.integers(1, 10),
-            "rate": st.integers(1, 6).map(lambda hundreds: 100.0 * hundreds),
+            "keys": st.integers(1, 8),
+            "sessions": st.integers(1, 6),
+            "rate": st.integers(1, 4).map(lambda hundreds: 100.0 * hundreds),
         }
     )
-    cold = st.fixed_dictionaries({"kind": st.just("cold-register"), "sessions": st.integers(1, 6), "scale": st.just(0.2)})
+    cold = st.fixed_dictionaries({"kind": st.just("cold-register"), "sessions": st.integers(1, 3), "scale": st.just(0.2)})
     return st.builds(
         Case,
         seed=st.integers(0, 99),
         nodes=st.integers(1, 5),
         workloads=st.lists(hot | cold, min_size=1, max_size=2).map(tuple),
         faults=st.lists(paced, max_size=1).map(tuple),
-        duration_ms=st.integers(1, 40).map(lambda hundreds: 100 * hundreds),
+        duration_ms=st.integers(1, 25).map(lambda hundreds: 100 * hundreds),
     )
 
 
@@ -243,13 +240,13 @@ def _messages(design: Design, names: Sequence[str]) -> Iterator[tuple[str, str, 
     events = [kind for kind in _EVENTS if f"{kind}(" in every]
     for name in names:
         for kind in _ASKED:
-            if f"{kind}(" in _code(design, name):
+            if design.origin and f"{kind}(" in _code(design, name):
                 yield kind, name, ORIGIN
                 yield f"{kind}Reply", ORIGIN, name
         if design.bus:
             yield from ((kind, BUS, name) for kind in (*events, "Beat"))
             yield from ((kind, name, BUS) for kind in events)
-    if design.bus:
+    if design.bus and design.origin:
         yield from ((kind, ORIGIN, BUS) for kind in events)
 
 
