@@ -33,9 +33,10 @@ def force(
     """The history of ``steps`` on a fleet of ``design``, with convergence probes for ``settle_ns`` at its end.
 
     Raises ``HarnessError`` for a step that cannot be taken: a place that is not there, an answer that does not come. ``lenient``
-    leaves it out.
+    leaves it out; and a write of a key of whose last write nobody knows what became of it, as the driver's sessions do: the older
+    one may still come.
     """
-    stage = _Stage(Fleet(design, count, settings, seed, TIMEOUT_NS))
+    stage = _Stage(Fleet(design, count, settings, seed, TIMEOUT_NS), careful=lenient)
     for step in steps:
         try:
             stage.take(step)
@@ -46,10 +47,13 @@ def force(
 
 
 class _Stage:
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, *, careful: bool) -> None:
         self._fleet = fleet
+        self._careful = careful
         self._sessions: dict[str, Client] = {}
         self._versions: dict[str, int] = {}
+        self._writers: dict[str, tuple[Client, int]] = {}
+        fleet.clients.number(1_000)
 
     def take(self, step: Step) -> None:
         """Take one step."""
@@ -111,7 +115,6 @@ class _Stage:
         client = self._sessions.get(session)
         if client is None:
             client = self._sessions[session] = Client(None, 0, len(self._sessions))
-            fleet.clients.number(1_000 + len(self._sessions))
         if client.op >= 0:
             raise _no(step, f"{session} still waits for an answer")
         index = fleet.rows.index.get(key)
@@ -119,6 +122,10 @@ class _Stage:
             index = fleet.rows.add(key)
         version = -1
         if function is not Function.READ:
+            writer, process = self._writers.get(key, (client, client.process))
+            if self._careful and writer.process != process:
+                raise _no(step, f"nobody knows what became of the last write of {key}")
+            self._writers[key] = (client, client.process)
             version = self._versions[key] = self._versions.get(key, 0) + 1
         # What is called at the very time at which something else returns counts as concurrent with it.
         fleet.engine.run(fleet.engine.now_ns + 1)
