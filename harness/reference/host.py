@@ -22,9 +22,6 @@ Finished = Callable[[Any, Exception | None], None]
 
 Make = Callable[["Host"], Actor]
 
-_AWAITED = object()
-"""In the place of a reply that has not come."""
-
 
 class Task:
     """A flow that runs on a host.
@@ -45,18 +42,33 @@ class Task:
         self.finished = finished
 
 
+class Gathering:
+    """The replies to requests that were sent together.
+
+    Attributes:
+        replies: one for each request, in their order; None where none has come.
+        left: how many requests are still waiting.
+    """
+
+    __slots__ = ("left", "replies")
+
+    def __init__(self, requests: int) -> None:
+        self.replies: list[Any] = [None] * requests
+        self.left = requests
+
+
 class Waiting:
     """A request without a reply so far.
 
     Attributes:
         task: whose it is.
         over: whether there was a reply, or it is too late for one.
-        gathering: the replies to all requests that were sent together, this one's at ``place``; None where it was sent alone.
+        gathering: what has come of all requests that were sent together, this one's is number ``place``; None for one sent alone.
     """
 
     __slots__ = ("gathering", "over", "place", "task")
 
-    def __init__(self, task: Task, gathering: list[Any] | None = None, place: int = 0) -> None:
+    def __init__(self, task: Task, gathering: Gathering | None = None, place: int = 0) -> None:
         self.task = task
         self.over = False
         self.gathering = gathering
@@ -178,9 +190,9 @@ class Host:
                 return
             elif type(effect) is Calls:
                 if effect.calls:
-                    replies: list[Any] = [_AWAITED] * len(effect.calls)
+                    gathering = Gathering(len(effect.calls))
                     for place, call in enumerate(effect.calls):
-                        self._ask(call, Waiting(task, replies, place))
+                        self._ask(call, Waiting(task, gathering, place))
                     return
                 value = ()
             elif type(effect) is Wait:
@@ -221,9 +233,11 @@ class Host:
         if gathering is None:
             self._step(waiting.task, reply, error)
             return
-        gathering[waiting.place] = None if error is not None else (reply,)
-        if _AWAITED not in gathering:
-            self._step(waiting.task, tuple(found[0] if found is not None else None for found in gathering))
+        if error is None:
+            gathering.replies[waiting.place] = reply
+        gathering.left -= 1
+        if not gathering.left:
+            self._step(waiting.task, tuple(gathering.replies))
 
     def expire(self, waiting: Waiting) -> None:
         """The time of a request is over."""
