@@ -1,4 +1,4 @@
-"""Compose files for tests: a primary, two replicas and an application; and a harness that runs one and waits to be killed."""
+"""Compose files for tests: a primary, replicas and an application; and a harness that runs one and waits to be killed."""
 
 from __future__ import annotations
 
@@ -38,6 +38,19 @@ services:
     networks: [back, front]
 networks: {{back: {{}}, front: {{}}}}
 volumes: {{data: {{name: somebodys-own}}}}
+"""
+
+PAIR = """\
+services:
+  redis-primary:
+    image: {image}
+    command: redis-server --protected-mode no --save "" --appendonly yes --repl-diskless-sync-delay 0 --repl-timeout 5
+    volumes: [data:/data]
+  redis-replica-1:
+    image: {image}
+    command: redis-server --protected-mode no --save "" --replicaof redis-primary 6379 --repl-timeout 5
+    depends_on: [redis-primary]
+volumes: {{data: {{}}}}
 """
 
 

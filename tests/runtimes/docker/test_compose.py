@@ -17,7 +17,7 @@ from harness.runtimes.base import Capability, Limits, Runtime
 from harness.runtimes.docker import composing, labels
 from harness.runtimes.docker.compose import ComposeRuntime
 from harness.runtimes.docker.labels import RUN
-from tests.runtimes.docker.composed import LINK, NODES, running, topology, written
+from tests.runtimes.docker.composed import LINK, NODES, PAIR, running, topology, written
 from tests.runtimes.docker.fleet import call, info, left, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("image")]
@@ -35,6 +35,12 @@ def _program(tmp_path):
 @pytest.fixture
 def file(tmp_path: Path, image: str) -> Path:
     return written(tmp_path / "project", image)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, image: str) -> Path:
+    """The smaller file, where it is enough: each service takes a while to start."""
+    return written(tmp_path / "project", image, PAIR)
 
 
 async def reads(runtime: Runtime, node: str, key: str, value: object) -> bool:
@@ -87,11 +93,11 @@ def volumes(engine, runtime):
     return engine.api.volumes(filters={"label": f"{RUN}={runtime._run}"})["Volumes"] or []
 
 
-def test_two_runs_of_one_file_live_side_by_side(tmp_path, file):
+def test_two_runs_of_one_file_live_side_by_side(tmp_path, pair):
     """Neither ports nor names nor volumes nor addresses collide."""
 
     async def scenario():
-        async with running(tmp_path / "1", file, "redis-primary") as one, running(tmp_path / "2", file, "redis-primary") as two:
+        async with running(tmp_path / "1", pair, "redis-primary") as one, running(tmp_path / "2", pair, "redis-primary") as two:
             await call(one.endpoint("redis-primary"), "SET", "k", "one")
             await call(two.endpoint("redis-primary"), "SET", "k", "two")
             assert await reads(one, "redis-primary", "k", "one")
@@ -116,11 +122,11 @@ def test_a_cut_between_services_bites_and_heals(tmp_path, file):
     asyncio.run(scenario())
 
 
-def test_a_paused_service_stands_still(tmp_path, file):
+def test_a_paused_service_stands_still(tmp_path, pair):
     """Everything in it is frozen, in state T; a paused one can be told to pause or go on twice."""
 
     async def scenario():
-        async with running(tmp_path, file, "redis-primary") as runtime:
+        async with running(tmp_path, pair, "redis-primary") as runtime:
             at = runtime.endpoint("redis-primary")
             assert await runtime.state("redis-primary") == "S"
             await runtime.pause("redis-primary")
@@ -135,11 +141,11 @@ def test_a_paused_service_stands_still(tmp_path, file):
     asyncio.run(scenario())
 
 
-def test_a_dead_host_is_silent_and_comes_back_at_its_address(tmp_path, file):
+def test_a_dead_host_is_silent_and_comes_back_at_its_address(tmp_path, pair):
     """Connections hear nothing; the node is back where it was, under its name, with its data, and with its log going on."""
 
     async def scenario():
-        async with running(tmp_path, file, "redis-primary", "redis-replica-1") as runtime:
+        async with running(tmp_path, pair, "redis-primary", "redis-replica-1") as runtime:
             at = runtime.endpoint("redis-primary")
             await call(at, "SET", "k", "v")
             reader, writer = await asyncio.open_connection(*at)
@@ -165,11 +171,11 @@ def test_a_dead_host_is_silent_and_comes_back_at_its_address(tmp_path, file):
     asyncio.run(scenario())
 
 
-def test_a_host_that_loses_its_data_is_made_anew(tmp_path, file):
+def test_a_host_that_loses_its_data_is_made_anew(tmp_path, pair):
     """Its volume is empty afterwards, and its address the same; so it is where only the engine can take it off its network."""
 
     async def scenario():
-        async with running(tmp_path, file, "redis-primary") as runtime:
+        async with running(tmp_path, pair, "redis-primary") as runtime:
             at = runtime.endpoint("redis-primary")
             await call(at, "SET", "k", "v")
             await runtime.kill_host("redis-primary")
@@ -203,7 +209,7 @@ def test_limits_are_seen_from_within_and_given_back(tmp_path, image):
     asyncio.run(scenario())
 
 
-def test_what_would_have_to_be_done_inside_is_refused(tmp_path, file):
+def test_what_would_have_to_be_done_inside_is_refused(tmp_path, pair):
     """The server alone is not killed, and the reason says what can be."""
     runtime = ComposeRuntime(tmp_path)
     assert 'what = "host"' in (runtime.refusal(Capability.KILL) or "")
@@ -212,7 +218,7 @@ def test_what_would_have_to_be_done_inside_is_refused(tmp_path, file):
     assert ComposeRuntime(tmp_path, client_proxies=True).refusal(Capability.CUT_CLIENTS) is None
 
     async def scenario():
-        async with running(tmp_path, file, "redis-primary") as alive:
+        async with running(tmp_path, pair, "redis-primary") as alive:
             with pytest.raises(UnsupportedError, match="first process"):
                 await alive.kill("redis-primary")
             with pytest.raises(HarnessError, match="runs already"):

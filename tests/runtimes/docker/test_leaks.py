@@ -60,7 +60,7 @@ every = "10s"
 lasts = "800ms"
 
 [run]
-duration = "3s"
+duration = "2s"
 runtime = "docker"
 """
 _CHANCE = random.Random(7)
