@@ -258,7 +258,8 @@ def zoo(
     runtime: Annotated[
         str, typer.Option(metavar="NAME", help="simulated; or process or docker: schedules only, on real processes.")
     ] = "simulated",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write report.html and results.json.")] = RUNS / "zoo",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write report.html, results.json and matrix.md.")] = RUNS
+    / "zoo",
     quiet: Quiet = False,
 ) -> int:
     """Do the checkers still bite? Run every known bug and every correct strategy.

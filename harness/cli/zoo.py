@@ -18,6 +18,7 @@ from harness.reference.zoo import all_bugs
 from harness.zoo.crew import work
 from harness.zoo.document import document
 from harness.zoo.jobs import all_jobs
+from harness.zoo.markdown import markdown
 from harness.zoo.matrix import Matrix, matrix_of
 from harness.zoo.page import page
 from harness.zoo.view import render, view
@@ -44,7 +45,12 @@ def run_zoo(*, seeds: int, bug: str | None, processes: int | None, out: Path, qu
         "anachron": version("anachron"),
     }
     _show(matrix)
-    write_report(out, {"results.json": document(matrix, facts) + "\n", "report.html": page(matrix, facts)})
+    texts = {
+        "results.json": document(matrix, facts) + "\n",
+        "matrix.md": markdown(matrix, facts),
+        "report.html": page(matrix, facts),
+    }
+    write_report(out, texts)
     return _STATUS[matrix.answer]
 
 

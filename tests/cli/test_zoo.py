@@ -40,6 +40,7 @@ def test_a_bug_is_run_and_its_matrix_shown_and_written(anachron, tmp_path):
     assert [bug["name"] for bug in document["bugs"]] == [BUG]
     assert document["facts"]["runs"] == str(2 + (10 + 1) * len(all_bugs()[BUG].workloads))
     assert (tmp_path / "runs/zoo/report.html").read_text().startswith("<!DOCTYPE html>")
+    assert f"`{BUG}`: " in (tmp_path / "runs/zoo/matrix.md").read_text()
 
 
 def test_a_bug_may_be_named_with_its_strategy(anachron):
