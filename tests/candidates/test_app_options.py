@@ -72,10 +72,10 @@ def test_wrong_options_are_refused(kind, options, what):
 
 def test_the_bundle_is_the_same_bytes_each_time_and_needs_nothing_of_ours(tmp_path):
     """It has every program, and runs where Anachron is not installed; a program that is not there is named."""
-    assert bundled() == bundled()
-    names = zipfile.ZipFile(io.BytesIO(bundled())).namelist()
+    assert bundled({}) == bundled({})
+    names = zipfile.ZipFile(io.BytesIO(bundled({}))).namelist()
     assert {"__main__.py", "apps/cache_aside.py", "apps/invalidation_bus.py", "apps/client_side_cache.py"} <= set(names)
-    (tmp_path / BUNDLE).write_bytes(bundled())
+    (tmp_path / BUNDLE).write_bytes(bundled({}))
     ended = subprocess.run(
         [sys.executable, "-I", "-S", BUNDLE, "client-side-cache", "{}"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
