@@ -34,6 +34,9 @@ OWNER = "anachron.owner"
 _RUNS_WITHIN_S = 600
 """How long a run whose harness cannot be asked for may take from the first thing it makes to a container that runs."""
 _ATTEMPTS = 5
+_AGAIN_S = 0.05
+_GONE_WITHIN_S = 30.0
+"""How long a removal that somebody else has begun may take."""
 _AT_ONCE = 6
 _AGENT_ENDS_WITHIN_S = 3
 
@@ -186,8 +189,9 @@ def _remove(client: docker.DockerClient, resources: Iterable[Resource]) -> list[
 def _remove_one(client: docker.DockerClient, resource: Resource) -> str:
     """Why ``resource`` is still there; empty if it is gone. Somebody else may remove it at the same time."""
     api: Any = client.api
-    problem = ""
-    for _ in range(_ATTEMPTS):
+    give_up_s = time.monotonic() + _GONE_WITHIN_S
+    attempts = _ATTEMPTS
+    while True:
         try:
             if resource.kind is Kind.NETWORK:
                 api.remove_network(resource.id)
@@ -201,10 +205,12 @@ def _remove_one(client: docker.DockerClient, resource: Resource) -> str:
             return ""
         except APIError as error:
             problem = reason(error)
-            if "already in progress" in problem:
-                continue
+            if "already in progress" not in problem:  # what the engine is about to remove only takes its time
+                attempts -= 1
+            if not attempts or time.monotonic() > give_up_s:
+                return problem
+            time.sleep(_AGAIN_S)
         except ENGINE_ERRORS as error:
             return reason(error)
         else:
             return ""
-    return problem
