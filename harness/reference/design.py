@@ -25,7 +25,7 @@ class Design:
         name: as in ``reference:broadcast-alo``.
         node: what runs at each cache node.
         promise: the contract that the theory of the strategy gives, from the settings and the longest time in ns that a message
-            takes while nothing is broken (DEFINITIONS, "Bounds").
+            takes while nothing is broken (DEFINITIONS, "Staleness").
         origin: the source of truth; None where the cache nodes themselves are the store.
         bus: what carries events; None if nothing does.
         store: the cache tier that all nodes share; None if there is none.

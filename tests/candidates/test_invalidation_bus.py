@@ -45,11 +45,17 @@ def test_a_write_reaches_the_near_cache_of_the_other_node(tmp_path, source):
 
     async def scenario() -> None:
         async with running(tmp_path, f'kind = "invalidation-bus"\nsource = "{source}"') as cluster:
-            assert await ask(cluster, "app-1", "SET", "k", "k|1|1") == "OK"
-            assert await ask(cluster, "app-2", "GET", "k") == "k|1|1"
-            if source == "redis":
-                await ask(cluster, "origin", "SET", "k", "changed behind its back")
+            kept = False
+            for _ in range(20):  # the news of a write may come after the fill, and then nothing is kept
+                assert await ask(cluster, "app-1", "SET", "k", "k|1|1") == "OK"
                 assert await ask(cluster, "app-2", "GET", "k") == "k|1|1"
+                if source == "postgres":
+                    break
+                await ask(cluster, "origin", "SET", "k", "changed behind its back")
+                kept = await ask(cluster, "app-2", "GET", "k") == "k|1|1"
+                if kept:
+                    break
+            assert kept or source == "postgres"
             assert await ask(cluster, "app-1", "SET", "k", "k|2|2") == "OK"
             assert await ask(cluster, "app-1", "GET", "k") == "k|2|2"
             async with asyncio.timeout(10):
