@@ -28,6 +28,7 @@ HOP_NS = 20 * UNITS["ms"]
 """How long a message between two processes may take."""
 
 ONLY_SIMULATED = {
+    "counter-reset": "a process that dies loses its disk with its memory",
     "double-delete": "the lag of a replica is exact in virtual time only",
     "empty-primary": "a process that dies loses its disk with its memory",
     "fill-replica": "the lag of a replica is exact in virtual time only",
