@@ -61,12 +61,6 @@ class Conflict(NamedTuple):
     stamp: int
 
 
-class CommitAll(NamedTuple):
-    """To the origin: make all ``values`` the newest in one transaction; the reply is the tuple of their stamps."""
-
-    values: tuple[Value, ...]
-
-
 class Stamp(NamedTuple):
     """To the origin: the stamp of the newest record of ``key``."""
 

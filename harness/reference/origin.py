@@ -9,7 +9,6 @@ from harness.reference.effects import Call, Flow, Gate, Refused, Sleep, Unreacha
 from harness.reference.messages import (
     BUS,
     Commit,
-    CommitAll,
     Conflict,
     Fetch,
     FetchNewer,
@@ -68,9 +67,6 @@ class Origin(Actor):
                 yield Gate("origin.before-commit", value.key)
                 yield Sleep(self.settings.commit_ns)
                 return self.commit(value) if after is None else self.commit_after(value, after)
-            case CommitAll(values):
-                yield Sleep(self.settings.commit_ns)
-                return tuple(map(self.commit, values))
         return (yield from super().serve(source, request))
 
     def tarry(self) -> Flow[None]:

@@ -18,7 +18,7 @@ class Settings:
         window_ns: how long after its life an entry may be served while it is fetched anew.
         heartbeat_ns: how often the bus, and the holder of an office, says that it is alive.
         silence_ns: after so long without a sign of life the other side is taken for lost.
-        redelivery_ns: how often a subscriber asks for what it may have missed.
+        redelivery_ns: how often a connector that follows the source's commits looks for new ones.
         lease_ns: how long a right (to fill, to own a key) lasts.
         retry_ns: how long who lost a lease waits before trying again.
         forget_ns: how long a node remembers what it no longer has: floors, tombstones, old generations.

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from harness.reference.effects import Refused
-from harness.reference.messages import Commit, CommitAll, Conflict, Fetch, FetchNewer, Invalidate, Record, Stamp, Update, Value
+from harness.reference.messages import Commit, Conflict, Fetch, FetchNewer, Invalidate, Record, Stamp, Update, Value
 from harness.reference.settings import Settings
 
 from .access import Access
@@ -103,8 +103,6 @@ class PostgresOrigin:
                     return (await self._record(key)).stamp
                 case Commit(value, after):
                     return await self._commit(value, after)
-                case CommitAll(values):
-                    return tuple([await self._commit(value, None) for value in values])
         except UnreachableError as error:
             raise Refused(f"origin: {describe(error)}") from None
         raise TypeError(f"an origin does not understand {request!r}")
