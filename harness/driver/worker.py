@@ -209,6 +209,7 @@ def main() -> None:
         order = control.told()
         if "task" in order:
             task, index = pickle.loads(base64.b64decode(order["task"]))  # noqa: S301 - from the pool that started this process
+            _let_servers_finish(task)
             _serve(control, Worker(task, index))
     except errors.AnachronError as error:
         control.report(error=[type(error).__name__, error.what, error.where, error.why, error.fix])
@@ -253,6 +254,18 @@ def _die_with_parent() -> None:
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     prctl(_PR_SET_TIMERSLACK, 1)
+
+
+def _let_servers_finish(task: Task) -> None:
+    """Do not preempt a server with each answer that it sends, where several workers play at full speed.
+
+    A worker that wakes up on the server's core at the first answer of a batch finds one or two answers and sleeps again: on two
+    cores, two workers did 0.84 of one's operations so, and 1.0 with 20 and 1.05 with 50 sessions without, at the same latencies.
+    Sessions at a rate have appointments to keep, for which preemption is needed; one worker gains nothing, and loses to other
+    work on the machine.
+    """
+    if task.workers > 1 and all(spec.rate is None for spec in task.workloads):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _allow_files(wanted: int) -> None:

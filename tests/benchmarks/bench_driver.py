@@ -5,7 +5,8 @@
 Both send GET and SET 90 to 10 without pipelining, over 200 keys, with values of the same size; the driver records every
 operation. redis-benchmark cannot mix the two, so it runs them one after the other and its rate is that of the same mix:
 1 / (0.9 / GET + 0.1 / SET). The ratio is the median over rounds; each of ours is held against the two of theirs around it. A
-second worker brings more only where it finds a core beside the server's and the first one's. Then, at 5,000 operations a second,
+second worker brings more only where it finds a core beside the server's and the first one's; where it finds none, it must not
+cost anything either. Then, at 5,000 operations a second,
 open loop: how long from the stamp of a call to the return of ``send`` (measured inside a worker), and how far calls lag behind
 their due times.
 """
@@ -36,7 +37,7 @@ from tests.driver.runs import MS, play, task
 from tests.driver.servers import valkey
 
 TARGET_RATIO = 0.70
-TARGET_TWO = 1.0
+TARGET_TWO = 0.95  # no loss: rounds of the same thing differ by more than the rest
 TARGET_SEND_US = 200.0
 
 

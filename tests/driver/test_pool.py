@@ -44,6 +44,27 @@ def assert_reads_are_explained(history: History) -> None:
     assert (history.sent_version[rows] == history.seen_version[hits]).all()
 
 
+@pytest.mark.parametrize(
+    ("workers", "spec", "expected"),
+    [(2, {}, {os.SCHED_BATCH}), (1, {}, {os.SCHED_OTHER}), (2, {"rate": 500}, {os.SCHED_OTHER})],
+    ids=["several at full speed", "one", "several at a rate"],
+)
+def test_only_workers_that_have_no_appointments_let_servers_finish(
+    store: Endpoint, tmp_path: Path, workers: int, spec: dict[str, int], expected: set[int]
+) -> None:
+    """Several workers at full speed do not preempt the server for each answer; one, or those that keep a rate, do."""
+
+    async def policies() -> set[int]:
+        pool = DriverPool(task(tmp_path, [store], workers, **spec))
+        try:
+            await pool.open()
+            return {os.sched_getscheduler(worker._process.pid) for worker in pool._workers}
+        finally:
+            await pool.close()
+
+    assert asyncio.run(policies()) == expected
+
+
 def test_a_run_on_a_real_server_is_correct_in_every_row(store: Endpoint, tmp_path: Path) -> None:
     """One server is linearizable: every read returns the newest write acknowledged before it or a later one."""
     history = asyncio.run(play(task(tmp_path, [store], keys=5, reads=0.7), 400, settle_ms=1_000))
