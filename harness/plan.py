@@ -112,6 +112,8 @@ class Contract(Record):
     """What the candidate's owners promise. Integrity is always promised; a key that is left out is not."""
 
     linearizable: bool = False
+    atomic_reads: bool = False
+    """What was written in one request is read in one request whole, or not at all."""
     node_monotonic: bool = True
     """One node, one epoch, never goes backwards."""
     sessions: Sessions = Sessions()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from harness.operations import Operation, Session
+from harness.operations import Session
 
 
 def paced(session: Session, rate: float, begin_ns: int, random: Random) -> Session:
@@ -17,8 +17,7 @@ def paced(session: Session, rate: float, begin_ns: int, random: Random) -> Sessi
     operation = next(session, None)
     while operation is not None:
         due_ns += random.expovariate(rate) * 1e9
-        function, key, node, version, _, group = operation
-        outcome = yield Operation(function, key, node, version, round(due_ns), group)
+        outcome = yield operation._replace(due_ns=round(due_ns))
         try:
             operation = session.send(outcome)
         except StopIteration:

@@ -223,7 +223,7 @@ class Loop:
 
     def _request(self, client: Client) -> bytes:
         """The bytes of the operation in flight."""
-        function, key, _, version, _, _ = client.operation
+        function, key, _, version, _, _, _ = client.operation
         if function is _READ:
             return self._keys.reads[key]
         name = self._keys.names[key]

@@ -94,7 +94,7 @@ class Sessions:
 
     def begin(self, client: Client) -> None:
         """Journal the call that ``client`` makes at its ``call_ns``."""
-        function, key, _, version, due_ns, group = client.operation
+        function, key, _, version, due_ns, group, _ = client.operation
         call_ns = client.call_ns
         client.op = self._journal.begin(
             due_ns or call_ns,
@@ -111,7 +111,7 @@ class Sessions:
 
     def succeed(self, client: Client, at_ns: int, reply: Reply) -> None:
         """The operation in flight is ``ok``."""
-        function, key, _, version, _, _ = client.operation
+        function, key, _, version, _, _, _ = client.operation
         seen = reply.seen
         seen_key = seen_version = seen_op = -1
         if seen is _HIT:

@@ -24,10 +24,17 @@ class Value(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A value as the source of truth has it; ``value`` is None where it has none yet, with stamp 0."""
+    """A value as the source of truth has it.
+
+    Attributes:
+        value: None where it has none yet.
+        stamp: 0 then.
+        along: the keys that were committed together, this one among them, each with its stamp; nothing for one alone.
+    """
 
     value: Value | None
     stamp: int
+    along: tuple[tuple[str, int], ...] = ()
 
 
 class Fetch(NamedTuple):
@@ -42,6 +49,12 @@ class FetchNewer(NamedTuple):
 
     key: str
     stamp: int
+
+
+class FetchMany(NamedTuple):
+    """To the origin: the records of ``keys``, all as of one moment."""
+
+    keys: tuple[str, ...]
 
 
 class Commit(NamedTuple):
@@ -59,6 +72,23 @@ class Conflict(NamedTuple):
     """From the origin: nothing was done, for the newest stamp is ``stamp``."""
 
     stamp: int
+
+
+class CommitMany(NamedTuple):
+    """To the origin: make each of ``values`` the newest of its key, all at one moment; the reply is their stamps.
+
+    With ``after``, only if the newest stamps still are these; else the reply is ``Conflicts``, and nothing was done. A second
+    request of the same operations is replied to with the stamps of the first.
+    """
+
+    values: tuple[Value, ...]
+    after: tuple[int, ...] | None = None
+
+
+class Conflicts(NamedTuple):
+    """From the origin: nothing was done, for the newest stamps are ``stamps``."""
+
+    stamps: tuple[int, ...]
 
 
 class Stamp(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Protocol
 
-from harness.reference.effects import Flow
+from harness.reference.effects import Flow, Refused, Unreachable
 from harness.reference.messages import Value
 from harness.reference.settings import Settings
 
@@ -77,3 +77,20 @@ class Strategy(Actor):
     def write(self, value: Value) -> Flow[None]:
         """Make ``value`` the newest of its key; a delete is a value that is ``gone``."""
         raise NotImplementedError
+
+    def read_many(self, keys: tuple[str, ...]) -> Flow[tuple[Value | None, ...]]:
+        """The values of ``keys``, asked for in one request; each for itself, unless it is overridden."""
+        found = []
+        for key in keys:
+            found.append((yield from self.read(key)))  # noqa: PERF401 - a comprehension cannot yield
+        return tuple(found)
+
+    def write_many(self, values: tuple[Value, ...]) -> Flow[None]:
+        """Make each of ``values`` the newest of its key; each for itself, unless it is overridden."""
+        for done, value in enumerate(values):
+            try:
+                yield from self.write(value)
+            except Refused as refused:
+                if done:
+                    raise Unreachable(f"{done} of {len(values)} keys are written: {refused}") from None
+                raise

@@ -9,8 +9,11 @@ from harness.reference.effects import Call, Flow, Gate, Refused, Sleep, Unreacha
 from harness.reference.messages import (
     BUS,
     Commit,
+    CommitMany,
     Conflict,
+    Conflicts,
     Fetch,
+    FetchMany,
     FetchNewer,
     Invalidate,
     Publish,
@@ -61,12 +64,21 @@ class Origin(Actor):
                 record = self.records.get(key, NOTHING)
                 yield from self.tarry()
                 return record if record.stamp > stamp else None
+            case FetchMany(keys):
+                yield Sleep(self.settings.load_ns)
+                records = tuple(self.records.get(key, NOTHING) for key in keys)
+                yield from self.tarry()
+                return records
             case Stamp(key):
                 return self.records.get(key, NOTHING).stamp
             case Commit(value, after):
                 yield Gate("origin.before-commit", value.key)
                 yield Sleep(self.settings.commit_ns)
                 return self.commit(value) if after is None else self.commit_after(value, after)
+            case CommitMany(values, afters):
+                yield Gate("origin.before-commit", values[0].key)
+                yield Sleep(self.settings.commit_ns)
+                return self.commit_many(values, afters)
         return (yield from super().serve(source, request))
 
     def tarry(self) -> Flow[None]:
@@ -74,12 +86,12 @@ class Origin(Actor):
         if self.place.random.random() < self.settings.slow_share:
             yield Sleep(self.settings.slow_load_ns)
 
-    def commit(self, value: Value) -> int:
+    def commit(self, value: Value, along: tuple[tuple[str, int], ...] = ()) -> int:
         """Make ``value`` the newest, at this moment; its stamp. Raises ``Refused`` once the origin is sealed."""
         if self.sealed:
             raise Refused("the origin is sealed")
         now_ns = self.place.monotonic_ns()
-        record = Record(value, self.next_stamp(value.key))
+        record = Record(value, self.next_stamp(value.key), along)
         self.records[value.key] = record
         self.stamps[value.op] = record.stamp
         self.audit.append((now_ns, value))
@@ -93,6 +105,17 @@ class Origin(Actor):
             return self.stamps[value.op]
         newest = self.records.get(value.key, NOTHING).stamp
         return self.commit(value) if newest == after else Conflict(newest)
+
+    def commit_many(self, values: tuple[Value, ...], after: tuple[int, ...] | None) -> tuple[int, ...] | Conflicts:
+        """Make all ``values`` the newest of their keys, once, and only if nothing has been committed since ``after``."""
+        if after is not None:
+            if values[0].op in self.stamps:
+                return tuple(self.stamps[value.op] for value in values)
+            newest = tuple(self.records.get(value.key, NOTHING).stamp for value in values)
+            if newest != after:
+                return Conflicts(newest)
+        along = tuple((value.key, self.next_stamp(value.key)) for value in values)
+        return tuple(self.commit(value, along) for value in values)
 
     def committed(self, record: Record) -> None:
         """``record`` has just been committed: nothing more to do, unless this is overridden."""

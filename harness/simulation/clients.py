@@ -28,6 +28,7 @@ FAIL_PAUSE_NS = 10_000_000
 """How long a session rests after a ``fail``."""
 
 NO_ANSWER = "no answer in time"
+_NO_SIGHT = (Seen.NOTHING, -1, -1, -1)
 
 
 class Client:
@@ -100,7 +101,7 @@ class Clients:
         """What is in flight has no answer when the run ends."""
         for client in clients:
             if client.op >= 0:
-                self._end(client, Status.INFO, Seen.NOTHING, None, self._rows.error(NO_ANSWER))
+                self._end(client, Status.INFO, self._rows.error(NO_ANSWER))
 
     def _invoke(self, client: Client) -> None:
         now_ns = self._engine.now_ns
@@ -110,6 +111,8 @@ class Clients:
         assert operation is not None  # noqa: S101 - whoever plans this has set it
         node = operation.node if operation.node != ROUTED else operation.key % len(self._nodes)
         client.op = op = next(self._ops)
+        for _ in operation.beside:
+            next(self._ops)  # every key has a row, so a number of its own: those after the first one's
         client.call_ns = now_ns
         client.node = node
         self.in_flight += 1
@@ -127,15 +130,21 @@ class Clients:
 
         machine.spawn(self._flow(machine.actor, op, operation), finished)
 
-    def _flow(self, strategy: Any, op: int, operation: Operation) -> Flow[Value | None]:
+    def _flow(self, strategy: Any, op: int, operation: Operation) -> Flow[Any]:
         node: Strategy = strategy
-        name = self._rows.keys[operation.key]
+        names, gone = self._rows.keys, operation.function is Function.DELETE
         if operation.function is Function.READ:
-            return node.read(name)
-        return node.write(Value(name, operation.version, op, gone=operation.function is Function.DELETE))
+            if operation.beside:
+                return node.read_many(tuple(names[key] for key, _ in operation.items))
+            return node.read(names[operation.key])
+        if operation.beside:
+            return node.write_many(
+                tuple(Value(names[key], version, number, gone) for number, (key, version) in enumerate(operation.items, op))
+            )
+        return node.write(Value(names[operation.key], operation.version, op, gone))
 
-    def _answered(self, answer: tuple[Client, int, Value | None, Exception | None]) -> None:
-        client, op, value, error = answer
+    def _answered(self, answer: tuple[Client, int, Any, Exception | None]) -> None:
+        client, op, found, error = answer
         if client.op != op:
             return  # too late: nobody waits for it any more
         operation = client.operation
@@ -143,34 +152,33 @@ class Clients:
         reads = operation.function is Function.READ
         if error is not None:
             certain = reads or isinstance(error, Refused)
-            self._end(client, Status.FAIL if certain else Status.INFO, Seen.NOTHING, None, self._rows.error(str(error)))
-            return
-        if not reads:
-            if operation.version > self.acknowledged.get(operation.key, 0):
-                self.acknowledged[operation.key] = operation.version
-            self._end(client, Status.OK, Seen.NOTHING, None)
-        elif value is None or value.gone:
-            self._end(client, Status.OK, Seen.ABSENT, None)
+            self._end(client, Status.FAIL if certain else Status.INFO, self._rows.error(str(error)))
+        elif reads:
+            self._end(client, Status.OK, found=found if operation.beside else (found,))
         else:
-            self._end(client, Status.OK, Seen.HIT, value)
+            for key, version in operation.items:
+                if version > self.acknowledged.get(key, 0):
+                    self.acknowledged[key] = version
+            self._end(client, Status.OK)
 
     def _expire(self, wait: tuple[Client, int]) -> None:
         client, op = wait
         if client.op == op:
-            self._end(client, Status.INFO, Seen.NOTHING, None, self._rows.error(NO_ANSWER))
+            self._end(client, Status.INFO, self._rows.error(NO_ANSWER))
 
-    def _end(self, client: Client, status: Status, seen: Seen, value: Value | None, error: int = -1) -> None:
-        """Write the operation down and let the session go on."""
+    def _end(self, client: Client, status: Status, error: int = -1, found: tuple[Value | None, ...] = ()) -> None:
+        """Write the operation down, with what a read has ``found`` of each key, and let the session go on."""
         now_ns = self._engine.now_ns
-        function, key, _, version, due_ns, group = client.operation  # type: ignore[misc] # it is in flight
-        seen_key, seen_version, seen_op = (
-            (-1, -1, -1) if value is None else (self._rows.index.get(value.key, -1), value.version, value.op)
-        )
-        self._rows.ended.append((
-            client.op, group, client.workload, client.session, client.process, client.node, function, key,
-            due_ns or client.call_ns, client.call_ns, version, NEVER if status is Status.INFO else now_ns,
-            status, seen, seen_key, seen_version, seen_op, error,
-        ))  # fmt: skip
+        operation = client.operation
+        assert operation is not None  # noqa: S101 - it is in flight
+        function, _, _, _, due_ns, group, _ = operation
+        sights = [self._sight(value) for value in found] or [_NO_SIGHT] * (1 + len(operation.beside))
+        for op, (key, version), sight in zip(count(client.op), operation.items, sights, strict=False):
+            self._rows.ended.append((
+                op, group, client.workload, client.session, client.process, client.node, function, key,
+                due_ns or client.call_ns, client.call_ns, version, NEVER if status is Status.INFO else now_ns,
+                status, *sight, error,
+            ))  # fmt: skip
         client.op = -1
         client.operation = None
         self.in_flight -= 1
@@ -179,12 +187,20 @@ class Clients:
         if client.steps is None or now_ns >= client.until_ns:
             return
         try:
-            operation = client.steps.send(Outcome(status, client.call_ns, now_ns, seen, seen_version))
+            (seen, _, version, _), *others = sights
+            beside = tuple((other, number) for other, _, number, _ in others)
+            operation = client.steps.send(Outcome(status, client.call_ns, now_ns, seen, version, beside))
         except StopIteration:
             return
         client.operation = operation
         pause_ns = FAIL_PAUSE_NS if status is Status.FAIL else 0
         self._engine.at(max(now_ns + pause_ns, operation.due_ns), self._invoke, client)
+
+    def _sight(self, value: Value | None) -> tuple[Seen, int, int, int]:
+        """What a read has seen: what that is, and the key, the version and the operation in it."""
+        if value is None or value.gone:
+            return Seen.ABSENT, -1, -1, -1
+        return Seen.HIT, self._rows.index.get(value.key, -1), value.version, value.op
 
 
 def _over(wait: tuple[Client, int]) -> bool:

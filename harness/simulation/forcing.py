@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count as numbers
 
 from harness.durations import UNITS
 from harness.errors import HarnessError
@@ -53,15 +54,16 @@ class _Stage:
         self._sessions: dict[str, Client] = {}
         self._versions: dict[str, int] = {}
         self._writers: dict[str, tuple[Client, int]] = {}
+        self._groups = numbers()
         fleet.clients.number(1_000)
 
     def take(self, step: Step) -> None:
         """Take one step."""
         fleet = self._fleet
         match step:
-            case Invoke(_, session, function, key, node):
+            case Invoke(_, session, function, keys, node):
                 for name in fleet.names if node == EVERY else (node,):
-                    self._invoke(step, session, function, key, name)
+                    self._invoke(step, session, function, keys, name)
             case Answered(_, session):
                 client = self._sessions.get(session)
                 if client is None:
@@ -108,7 +110,7 @@ class _Stage:
         clients, settled_ns = settle(self._fleet, settle_ns, len(self._sessions), workload=1)
         return self._fleet.history([*self._sessions.values(), *clients], (_WORKLOAD, "settle"), settled_ns=settled_ns)
 
-    def _invoke(self, step: Step, session: str, function: Function, key: str, node: str) -> None:
+    def _invoke(self, step: Step, session: str, function: Function, keys: tuple[str, ...], node: str) -> None:
         fleet = self._fleet
         if node not in fleet.names:
             raise _no(step, f"there is no {node} among {', '.join(fleet.names)}")
@@ -117,20 +119,27 @@ class _Stage:
             client = self._sessions[session] = Client(None, 0, len(self._sessions))
         if client.op >= 0:
             raise _no(step, f"{session} still waits for an answer")
-        index = fleet.rows.index.get(key)
-        if index is None:
-            index = fleet.rows.add(key)
-        version = -1
-        if function is not Function.READ:
-            writer, process = self._writers.get(key, (client, client.process))
-            if self._careful and writer.process != process:
-                raise _no(step, f"nobody knows what became of the last write of {key}")
-            self._writers[key] = (client, client.process)
-            version = self._versions[key] = self._versions.get(key, 0) + 1
+        (index, version), *beside = [self._item(step, client, function, key) for key in keys]
+        group = next(self._groups) if beside else -1
         # What is called at the very time at which something else returns counts as concurrent with it.
         fleet.engine.run(fleet.engine.now_ns + 1)
-        fleet.clients.invoke(client, Operation(function, index, fleet.names.index(node), version))
+        operation = Operation(function, index, fleet.names.index(node), version, group=group, beside=tuple(beside))
+        fleet.clients.invoke(client, operation)
         self._run(client)
+
+    def _item(self, step: Step, client: Client, function: Function, key: str) -> tuple[int, int]:
+        """The index of ``key``, and the version to write."""
+        index = self._fleet.rows.index.get(key)
+        if index is None:
+            index = self._fleet.rows.add(key)
+        if function is Function.READ:
+            return index, -1
+        writer, process = self._writers.get(key, (client, client.process))
+        if self._careful and writer.process != process:
+            raise _no(step, f"nobody knows what became of the last write of {key}")
+        self._writers[key] = (client, client.process)
+        self._versions[key] = self._versions.get(key, 0) + 1
+        return index, self._versions[key]
 
     def _run(self, client: Client, *, whatever: bool = False) -> None:
         """Let things happen until the operation of ``client`` is over, or something is held that was not."""

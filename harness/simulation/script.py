@@ -2,6 +2,7 @@
 
 ==========================================  =====================================================================================
 ``A writes x at node-1``                    session A writes the next version of key x; also ``deletes``, and ``reads``
+``A writes x and y at node-1``              both in one request
 ``A reads x at every node``                 one node after the other
 ``A is answered``                           wait until the operation of A is over that was held
 ``wait 50ms``                               time passes
@@ -39,11 +40,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Invoke(Step):
-    """An operation of a session at a node, or at every node."""
+    """An operation of a session at a node, or at every node; on several keys, it is one request."""
 
     session: str
     function: Function
-    key: str
+    keys: tuple[str, ...]
     node: str
 
 
@@ -117,7 +118,7 @@ class Jump(Step):
 
 _FUNCTIONS = {"writes": Function.WRITE, "reads": Function.READ, "deletes": Function.DELETE}
 
-_INVOKE = re.compile(r"(\w+) (writes|reads|deletes) (\S+) at (every node|\S+)")
+_INVOKE = re.compile(r"(\w+) (writes|reads|deletes) (\S+(?: and \S+)*) at (every node|\S+)")
 _ANSWERED = re.compile(r"(\w+) is answered")
 _WAIT = re.compile(r"wait (\S+)")
 _GATE = re.compile(r"(hold|release) ([\w-]+\.[\w-]+) at (\S+)")
@@ -144,7 +145,7 @@ def parse_script(text: str, source: str = "schedule") -> tuple[Step, ...]:
 
 def _step(text: str) -> Step | None:
     if found := _INVOKE.fullmatch(text):
-        return Invoke(text, found[1], _FUNCTIONS[found[2]], found[3], found[4])
+        return Invoke(text, found[1], _FUNCTIONS[found[2]], tuple(found[3].split(" and ")), found[4])
     if found := _ANSWERED.fullmatch(text):
         return Answered(text, found[1])
     if found := _WAIT.fullmatch(text):

@@ -116,7 +116,7 @@ class _Stage:
 
     async def _take(self, step: Step) -> None:
         match step:
-            case Invoke(_, name, function, key, node):
+            case Invoke(_, name, function, (key, *_), node):
                 for asked in self._nodes if node == EVERY else (node,):
                     await self._invoke(step, name, function, key, asked)
             case Answered(_, name):
@@ -176,7 +176,7 @@ class _Stage:
 
     async def _operate(self, session: _Session, operation: Operation, workload: int = 0) -> Outcome:
         """One operation from call to return, written down when it is over."""
-        function, key, index, version, due_ns, group = operation
+        function, key, index, version, due_ns, group, _ = operation
         node, name = self._nodes[index], self._rows.keys[key]
         admin = session.connections.get(node)
         if admin is None:

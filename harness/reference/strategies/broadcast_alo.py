@@ -87,12 +87,17 @@ class BroadcastAtLeastOnce(Strategy):
 
     def read(self, key: str) -> Flow[Value | None]:
         """From the cache, else from the source."""
+        record = yield from self.find(key)
+        return record.value
+
+    def find(self, key: str) -> Flow[Record]:
+        """The record of ``key``, from the cache or else from the source."""
         record = self.entries.get(key)
         if record is None:
             record = yield from self.load(key)
         if record is None:
             raise Unreachable("the source does not answer")
-        return record.value
+        return record
 
     def load(self, key: str) -> Flow[Record | None]:
         """Fetch ``key``, or share the fetch that is under way, or the one after that."""
