@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from random import Random
 from typing import Any
 
-from harness.reference.effects import Call, Flow, Gate, Open, Wait
+from harness.reference.effects import Call, Flow, Open, Wait
 from harness.reference.messages import (
     BUS,
     ORIGIN,
@@ -26,59 +25,18 @@ from harness.reference.strategies.broadcast_alo import DESIGN, BroadcastAtLeastO
 from harness.reference.strategies.broadcast_update import BroadcastUpdate
 from harness.reference.zoo import all_bugs
 from harness.zoo.trials import forced
+from tests.reference.workbench import Workbench, advance
 
 SETTINGS = DESIGN.settings
 OLD, NEW = Record(Value("x", 1, 10), 1), Record(Value("x", 2, 11), 2)
 
 
-class Bench:
-    """A place where time passes when the test says so."""
-
-    name = "node-1"
-    peers = ("node-1", "node-2")
-    settings = SETTINGS
-    random = Random(1)
-
-    def __init__(self) -> None:
-        self.now_ns = 0
-        self.sent: list[tuple[str, Any]] = []
-
-    def monotonic_ns(self) -> int:
-        """The test's time."""
-        return self.now_ns
-
-    def wall_ns(self) -> int:
-        """The same."""
-        return self.now_ns
-
-    def send(self, to: str, message: Any) -> None:
-        """Note it."""
-        self.sent.append((to, message))
-
-    def become(self, role: str) -> None:
-        """Nobody asks."""
-
-    def spawn(self, flow: Flow[Any]) -> None:
-        """Nothing goes on by itself."""
-
-
-def subscribed(node_type: type[BroadcastAtLeastOnce] = BroadcastAtLeastOnce) -> tuple[BroadcastAtLeastOnce, Bench]:
+def subscribed(node_type: type[BroadcastAtLeastOnce] = BroadcastAtLeastOnce) -> tuple[BroadcastAtLeastOnce, Workbench]:
     """A node that has heard all events so far, and the bench that it is on."""
-    bench = Bench()
+    bench = Workbench(SETTINGS)
     node = node_type(bench)
     node.heard = 0
     return node, bench
-
-
-def advance(flow: Flow[Any], reply: Any = None) -> Any:
-    """Send ``reply`` into ``flow``; the next effect that is no gate, or what it returned."""
-    try:
-        effect = flow.send(reply)
-        while isinstance(effect, Gate):
-            effect = flow.send(None)
-    except StopIteration as stop:
-        return stop.value
-    return effect
 
 
 def finish(flow: Flow[Any], record: Record) -> Any:
@@ -199,7 +157,7 @@ def test_a_write_names_what_it_replaces_and_tries_again_on_a_conflict() -> None:
 
 def test_the_source_carries_a_conditional_write_out_once_and_never_late() -> None:
     """The source answers a repeated request with its first stamp, and refuses one that names a stamp that is not the newest."""
-    origin = Outbox(Bench())
+    origin = Outbox(Workbench(SETTINGS))
     first, second, late = Value("x", 1, 10), Value("x", 2, 11), Value("x", 3, 12)
     assert origin.commit_after(first, 0) == 1
     assert origin.commit_after(second, 1) == 2
