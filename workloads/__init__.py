@@ -11,5 +11,6 @@ WORKLOADS: Registry[WorkloadFactory] = Registry(
         "register": "workloads.register:Register",
         "cold-register": "workloads.cold_register:ColdRegister",
         "session-hop": "workloads.session_hop:SessionHop",
+        "multi-key": "workloads.multi_key:MultiKey",
     },
 )

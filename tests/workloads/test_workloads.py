@@ -23,7 +23,8 @@ def writes_by_key(done: list[Done]) -> dict[int, list[Done]]:
     writes = defaultdict(list)
     for each in done:
         if each.operation.function is WRITE:
-            writes[each.operation.key].append(each)
+            for key, _ in each.operation.items:
+                writes[key].append(each)
     return writes
 
 
@@ -180,6 +181,41 @@ def test_session_hop_reads_everywhere_after_thinking_and_at_home_last() -> None:
     assert abs(sum(thinks) / len(thinks) - 20 * MS) < 3 * MS
 
 
+def test_multi_key_writes_whole_sets_and_reads_parts_of_them() -> None:
+    """A write has all keys of a set in one version; reads have two or more of them, or one alone, at the shares asked for."""
+    done, keyspace = run("multi-key", Store(), 60, sets=6, keys=4, reads=0.7, single_reads=0.25)
+    assert len(keyspace.names) == 24
+    sets = {frozenset(key for key, _ in each.operation.items) for each in done if each.operation.function is WRITE}
+    assert sets == {frozenset(range(first, first + 4)) for first in range(0, 24, 4)}
+    for each in done:
+        if each.operation.function is WRITE:
+            assert {version for _, version in each.operation.items} == {each.operation.version}
+    reads = [frozenset(key for key, _ in each.operation.items) for each in done if each.operation.function is READ]
+    assert all(any(keys <= whole for whole in sets) for keys in reads)
+    assert abs(len(reads) / len(done) - 0.7) < 0.02
+    sizes = Counter(map(len, reads))
+    assert abs(sizes[1] / len(reads) - 0.25) < 0.02
+    assert all(abs(sizes[size] / len(reads) - 0.25) < 0.02 for size in (2, 3, 4))
+
+
+def test_multi_key_gives_each_request_of_several_keys_a_group_of_its_own() -> None:
+    """In the history the rows of one request are told by it."""
+    done, _ = run("multi-key", Store(), 20, keys=2)
+    groups = [each.operation.group for each in done if each.operation.beside]
+    assert len(set(groups)) == len(groups) > 100
+    assert {each.operation.group for each in done if not each.operation.beside} == {-1}
+
+
+def test_multi_key_retires_the_whole_set_after_an_info() -> None:
+    """The write may still land on each of its keys: none of them is written or read again."""
+    done, keyspace = run("multi-key", Store(broken=0.2), 20, sets=4, reads=0.5)
+    assert len(keyspace.names) > 100
+    last = {key: each.outcome.call_ns for each in done for key, _ in each.operation.items}
+    retired = [each for each in done if each.operation.function is WRITE and each.outcome.status is Status.INFO]
+    assert len(retired) > 30
+    assert all(last[key] <= each.outcome.return_ns for each in retired for key, _ in each.operation.items)
+
+
 def test_settling_asks_each_node_until_it_has_caught_up() -> None:
     """Nodes that are up to date are asked once; one that lags is asked again until it is not."""
     store = Store(lag_ns=400 * MS, truth={0: [(0, 1), (1_000 * MS, 2)], 1: [(0, 5)]})
@@ -235,6 +271,9 @@ def test_settling_looks_often_enough(limit_ns: int) -> None:
         ({"kind": "session-hop", "think": "5"}, "number and a unit"),
         ({"kind": "session-hop", "think": "-1ms"}, "number and a unit"),
         ({"kind": "session-hop", "rate": 5.0}, "takes no rate"),
+        ({"kind": "multi-key", "keys": 1}, "greater than or equal to 2"),
+        ({"kind": "multi-key", "keys": 17}, "less than or equal to 16"),
+        ({"kind": "multi-key", "single_reads": 2.0}, "single_reads"),
     ],
 )
 def test_bad_options_are_refused_with_advice(options: dict[str, object], words: str) -> None:

@@ -66,12 +66,17 @@ class Store:
                 return Outcome(Status.FAIL, call_ns, return_ns)
             lost = chance < self.refused + self.broken
             if not lost or self.random.random() < 0.5:
-                self.truth.setdefault(operation.key, []).append((call_ns, operation.version))
+                for key, version in operation.items:
+                    self.truth.setdefault(key, []).append((call_ns, version))
             return Outcome(Status.INFO if lost else Status.OK, call_ns, return_ns)
         until_ns = call_ns - (self.lag_ns if operation.node else 0)
-        written = self.truth.get(operation.key, [])
+        (seen, version), *others = (self._sight(key, until_ns) for key, _ in operation.items)
+        return Outcome(Status.OK, call_ns, return_ns, seen, version, tuple(others))
+
+    def _sight(self, key: int, until_ns: int) -> tuple[Seen, int]:
+        written = self.truth.get(key, [])
         visible = bisect_right(written, until_ns, key=itemgetter(0))
-        return Outcome(Status.OK, call_ns, return_ns, *((Seen.HIT, written[visible - 1][1]) if visible else (Seen.MISS, -1)))
+        return (Seen.HIT, written[visible - 1][1]) if visible else (Seen.MISS, -1)
 
 
 class Done(NamedTuple):
@@ -118,11 +123,14 @@ def stale(done: Sequence[Done]) -> int:
     acknowledged: dict[int, list[tuple[int, int]]] = {}
     for _, operation, outcome in done:
         if operation.function is Function.WRITE and outcome.status is Status.OK:
-            acknowledged.setdefault(operation.key, []).append((outcome.return_ns, operation.version))
+            for key, version in operation.items:
+                acknowledged.setdefault(key, []).append((outcome.return_ns, version))
     found = 0
     for _, operation, outcome in done:
         if operation.function is Function.READ:
-            known = acknowledged.get(operation.key, [])
-            floor = bisect_left(known, outcome.call_ns, key=itemgetter(0))
-            found += floor > 0 and outcome.version < known[floor - 1][1]
+            versions = [outcome.version, *(version for _, version in outcome.beside)]
+            for (key, _), version in zip(operation.items, versions, strict=True):
+                known = acknowledged.get(key, [])
+                floor = bisect_left(known, outcome.call_ns, key=itemgetter(0))
+                found += floor > 0 and version < known[floor - 1][1]
     return found
