@@ -7,9 +7,15 @@ import asyncio
 import pytest
 
 from harness import conductor
+from harness.candidates.apps.access import OPEN
+from harness.candidates.apps.postgres_origin import PostgresOrigin
 from harness.candidates.reference import Reference
 from harness.errors import PlanError
 from harness.plan import CandidateSpec, parse_plan
+from harness.reference.codec import decode, encode
+from harness.reference.messages import Commit, CommitMany, Conflicts, Fetch, FetchMany, FetchNewer, Record, Value
+from harness.reference.origin import NOTHING
+from harness.reference.settings import Settings
 from harness.reference.zoo import designs
 from harness.results import Outcome
 from harness.runtimes.base import Way
@@ -90,6 +96,70 @@ def test_servers_play_the_parts_of_bus_and_origin(tmp_path, strategy):
             assert await cluster.candidate.audit(seal=True) == [b"k|1|1", b"k|2|2", b"k|3|3"]
             with pytest.raises(OSError, match="the origin is sealed"):
                 await ask(cluster, "node-1", "SET", "k", "k|4|4")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("servers", ["", 'bus = "redis"\norigin = "postgres"'], ids=["own", "postgres"])
+def test_several_keys_are_committed_and_read_as_one(tmp_path, servers):
+    """A node that has not heard of one key's change sees from the other's record that there was one."""
+
+    async def scenario() -> None:
+        candidate = f'kind = "reference"\nstrategy = "read-atomic"\nheartbeat = "60s"\n{servers}'
+        async with running(tmp_path, candidate) as cluster:
+            assert await ask(cluster, "node-1", "MSET", "k", "k|1|1", "l", "l|1|2") == "OK"
+            await converged(cluster, "k|1|1")
+            for node in ("node-1", "node-2", "node-3"):
+                assert await ask(cluster, node, "MGET", "l", "none", "k") == ["l|1|2", None, "k|1|1"]
+            for version in range(2, 12):
+                written = (f"k|{version}|{2 * version}", f"l|{version}|{2 * version + 1}")
+                one, other = ("node-1", "node-3")[:: 1 if version % 2 else -1]
+                await asyncio.gather(
+                    ask(cluster, one, "MSET", "k", written[0], "l", written[1]),
+                    ask(cluster, other, "MSET", "n", f"n|{version}|{99 + version}", "m", f"m|{version}|{199 + version}"),
+                )
+                read = await ask(cluster, "node-2", "MGET", "k", "l")
+                assert len({value.split("|")[1] for value in read}) == 1
+            audit = await cluster.candidate.audit(seal=True)
+            assert len(audit) == 2 + 4 * 10
+            with pytest.raises(OSError, match="the origin is sealed"):
+                await ask(cluster, "node-1", "MSET", "k", "k|99|99")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.servers
+def test_a_database_commits_several_keys_as_the_origin_does(tmp_path):
+    """All at one moment, once, and only after the stamps that are named; each record names the others, however it is read."""
+
+    async def scenario() -> None:
+        async with running(tmp_path, SERVERS) as cluster:
+            endpoint = cluster.runtime.endpoint("origin")
+            origin = PostgresOrigin(
+                endpoint.host, endpoint.port, access=OPEN, settings=Settings(slow_share=0), publish=None, whole=False
+            )
+            assert await origin.ask(Commit(Value("b", 1, 1), None)) == 1
+            assert await origin.ask(Fetch("b")) == Record(Value("b", 1, 1), 1)
+            b, a = Value("b", 2, 2), Value("a", 1, 3)
+            assert await origin.ask(CommitMany((b, a), (0, 0))) == Conflicts((1, 0))
+            assert await origin.ask(CommitMany((b, a), (1, 0))) == (2, 1)
+            assert await origin.ask(CommitMany((b, a), (1, 0))) == (2, 1)
+            along = (("b", 2), ("a", 1))
+            found = await origin.ask(FetchMany(("a", "none", "b")))
+            assert found == (Record(a, 1, along), NOTHING, Record(b, 2, along))
+            assert decode(encode(found)) == found
+            assert await origin.ask(Fetch("b")) == await origin.ask(FetchNewer("b", 1)) == found[2]
+            assert await origin.ask(FetchNewer("b", 2)) is None
+            assert await origin.ask(Commit(Value("b", 3, 4), 2)) == 3
+            assert await origin.ask(Fetch("b")) == Record(Value("b", 3, 4), 3)
+            crossing = [("c", "d", "e"), ("e", "d", "c")]
+            commits = [
+                CommitMany(tuple(Value(key, number, 10 * number + place) for place, key in enumerate(crossing[number % 2])))
+                for number in range(1, 31)
+            ]
+            stamps = await asyncio.gather(*map(origin.ask, commits))
+            assert sorted(stamps) == [(number,) * 3 for number in range(1, 31)]
 
     asyncio.run(scenario())
 

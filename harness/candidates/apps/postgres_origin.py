@@ -1,7 +1,8 @@
 """PostgreSQL as the origin of a reference fleet: records, their stamps, an audit of every commit, and an outbox.
 
-One function commits: it locks the key's row, compares, counts the stamp up, and writes audit and outbox in the same transaction.
-The lagging replica is the past of the audit. Every node empties the outbox onto the bus, whoever is first.
+One function commits: it locks the rows of its keys, in the same order for everybody, so that no two wait for each other; it
+compares, counts the stamps up, and writes audit and outbox in the same transaction. The lagging replica is the past of the audit.
+Every node empties the outbox onto the bus, whoever is first.
 """
 
 from __future__ import annotations
@@ -12,7 +13,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from harness.reference.effects import Refused
-from harness.reference.messages import Commit, Conflict, Fetch, FetchNewer, Invalidate, Record, Stamp, Update, Value
+from harness.reference.messages import (
+    Commit,
+    CommitMany,
+    Conflict,
+    Conflicts,
+    Fetch,
+    FetchMany,
+    FetchNewer,
+    Invalidate,
+    Record,
+    Stamp,
+    Update,
+    Value,
+)
+from harness.reference.origin import NOTHING
 from harness.reference.settings import Settings
 
 from .access import Access
@@ -22,37 +37,53 @@ from .server import describe
 from .service import Hear
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (key text PRIMARY KEY, version bigint, op bigint, gone boolean, stamp bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS records (
+  key text PRIMARY KEY, version bigint, op bigint, gone boolean, stamp bigint NOT NULL,
+  along text[], along_stamps bigint[] -- what was committed together; null for one alone
+);
 CREATE TABLE IF NOT EXISTS commits (
   place bigserial PRIMARY KEY, key text NOT NULL, version bigint, op bigint, gone boolean, stamp bigint NOT NULL,
-  at timestamptz NOT NULL DEFAULT clock_timestamp()
+  along text[], along_stamps bigint[], at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE UNIQUE INDEX IF NOT EXISTS commits_of_a_key ON commits (key, stamp);
 CREATE UNIQUE INDEX IF NOT EXISTS commits_of_an_operation ON commits (key, op);
 CREATE TABLE IF NOT EXISTS outbox (place bigserial PRIMARY KEY, key text NOT NULL, stamp bigint NOT NULL);
 CREATE TABLE IF NOT EXISTS seal (sealed boolean);
-CREATE OR REPLACE FUNCTION make_newest(k text, v bigint, o bigint, g boolean, after bigint, told boolean) RETURNS bigint
-LANGUAGE plpgsql AS $$
-DECLARE newest bigint; known bigint;
+CREATE OR REPLACE FUNCTION make_newest(
+  ks text[], vs bigint[], os bigint[], gs boolean[], afters bigint[], told boolean, OUT done boolean, OUT stamps bigint[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+  k text; known bigint[];
+  together text[] := CASE WHEN cardinality(ks) > 1 THEN ks END;
+  their_stamps bigint[];
 BEGIN
-  IF EXISTS (SELECT FROM seal) THEN RETURN NULL; END IF;
-  INSERT INTO records (key, stamp) VALUES (k, 0) ON CONFLICT DO NOTHING;
-  SELECT stamp INTO newest FROM records WHERE key = k FOR UPDATE;
-  SELECT stamp INTO known FROM commits WHERE key = k AND op = o;
-  IF FOUND THEN RETURN known; END IF;
-  IF newest <> after THEN RETURN -1 - newest; END IF;
-  newest := newest + 1;
-  UPDATE records SET version = v, op = o, gone = g, stamp = newest WHERE key = k;
-  INSERT INTO commits (key, version, op, gone, stamp) VALUES (k, v, o, g, newest);
-  IF told THEN INSERT INTO outbox (key, stamp) VALUES (k, newest); END IF;
-  RETURN newest;
+  IF EXISTS (SELECT FROM seal) THEN RETURN; END IF;
+  FOR k IN SELECT unnest(ks) ORDER BY 1 LOOP
+    INSERT INTO records (key, stamp) VALUES (k, 0) ON CONFLICT DO NOTHING;
+    PERFORM FROM records WHERE key = k FOR UPDATE;
+  END LOOP;
+  FOR n IN 1 .. cardinality(ks) LOOP
+    known[n] := (SELECT stamp FROM commits WHERE key = ks[n] AND op = os[n]);
+    stamps[n] := (SELECT stamp FROM records WHERE key = ks[n]);
+  END LOOP;
+  done := known[1] IS NOT NULL OR afters IS NULL OR stamps = afters;
+  IF known[1] IS NOT NULL THEN stamps := known; RETURN; END IF;
+  IF NOT done THEN RETURN; END IF;
+  FOR n IN 1 .. cardinality(ks) LOOP stamps[n] := stamps[n] + 1; END LOOP;
+  IF cardinality(ks) > 1 THEN their_stamps := stamps; END IF;
+  FOR n IN 1 .. cardinality(ks) LOOP
+    UPDATE records SET version = vs[n], op = os[n], gone = gs[n], stamp = stamps[n], along = together, along_stamps = their_stamps
+      WHERE key = ks[n];
+    INSERT INTO commits (key, version, op, gone, stamp, along, along_stamps)
+      VALUES (ks[n], vs[n], os[n], gs[n], stamps[n], together, their_stamps);
+    IF told THEN INSERT INTO outbox (key, stamp) VALUES (ks[n], stamps[n]); END IF;
+  END LOOP;
 END $$;
 """
-_MAKE_NEWEST = "SELECT make_newest($1, $2, $3, $4, $5, $6)"
-_FETCH = "SELECT key, version, op, gone, stamp FROM records WHERE key = $1 AND stamp > 0"
+_MAKE_NEWEST = "SELECT done, stamps FROM make_newest($1, $2, $3, $4, $5, $6)"
+_FETCH = "SELECT * FROM records WHERE key = ANY($1::text[]) AND stamp > 0"
 _LAGGING = (
-    "SELECT key, version, op, gone, stamp FROM commits"
-    " WHERE key = $1 AND at <= clock_timestamp() - $2 * interval '1 second' ORDER BY stamp DESC LIMIT 1"
+    "SELECT * FROM commits WHERE key = $1 AND at <= clock_timestamp() - $2 * interval '1 second' ORDER BY stamp DESC LIMIT 1"
 )
 _AUDIT = "SELECT key, version, op FROM commits WHERE NOT gone ORDER BY place"
 _WAITING = "SELECT place, key, stamp FROM outbox ORDER BY place LIMIT 100 FOR UPDATE SKIP LOCKED"
@@ -99,10 +130,18 @@ class PostgresOrigin:
                     record = await self._record(key)
                     await self._tarry()
                     return record if record.stamp > stamp else None
+                case FetchMany(keys):
+                    records = await self._records(keys)
+                    await self._tarry()
+                    return records
                 case Stamp(key):
                     return (await self._record(key)).stamp
                 case Commit(value, after):
-                    return await self._commit(value, after)
+                    done, (stamp,) = await self._commit((value,), None if after is None else (after,))
+                    return stamp if done else Conflict(stamp)
+                case CommitMany(values, afters):
+                    done, stamps = await self._commit(values, afters)
+                    return stamps if done else Conflicts(stamps)
         except UnreachableError as error:
             raise Refused(f"origin: {describe(error)}") from None
         raise TypeError(f"an origin does not understand {request!r}")
@@ -123,23 +162,30 @@ class PostgresOrigin:
             rows = await connection.fetch(_AUDIT)
         return [Value(row["key"], row["version"], row["op"]) for row in rows]
 
-    async def _commit(self, value: Value, after: int | None) -> int | Conflict:
-        told = self._publish is not None
+    async def _commit(self, values: tuple[Value, ...], after: tuple[int, ...] | None) -> tuple[bool, tuple[int, ...]]:
+        """Whether they are committed, and their stamps: else the newest there are."""
+        columns = zip(*values, strict=True)
         async with self._database.use() as connection:
-            stamp = await connection.fetchval(_MAKE_NEWEST, value.key, value.version, value.op, value.gone, after, told)
-        if stamp is None:
+            row = await connection.fetchrow(_MAKE_NEWEST, *columns, after, self._publish is not None)
+        if row["done"] is None:
             raise Refused("the origin is sealed")
-        return stamp if stamp > 0 else Conflict(-1 - stamp)
+        return row["done"], tuple(row["stamps"])
 
     async def _record(self, key: str) -> Record:
+        (record,) = await self._records((key,))
+        return record
+
+    async def _records(self, keys: tuple[str, ...]) -> tuple[Record, ...]:
+        """All as of one moment: one statement sees one."""
         async with self._database.use() as connection:
-            row = await connection.fetchrow(_FETCH, key)
-        return _record(row)
+            rows = await connection.fetch(_FETCH, keys)
+        found = {row["key"]: _record(row) for row in rows}
+        return tuple(found.get(key, NOTHING) for key in keys)
 
     async def _lagging(self, key: str) -> Record:
         async with self._database.use() as connection:
             row = await connection.fetchrow(_LAGGING, key, self._settings.replica_lag_ns / 1e9)
-        return _record(row)
+        return NOTHING if row is None else _record(row)
 
     async def _tarry(self) -> None:
         """As the simulated origin does: now and then an answer takes long."""
@@ -171,6 +217,5 @@ class PostgresOrigin:
 
 
 def _record(row: Any) -> Record:
-    if row is None:
-        return Record(None, 0)
-    return Record(Value(row["key"], row["version"], row["op"], row["gone"]), row["stamp"])
+    value = Value(row["key"], row["version"], row["op"], row["gone"])
+    return Record(value, row["stamp"], tuple(zip(row["along"] or (), row["along_stamps"] or (), strict=True)))

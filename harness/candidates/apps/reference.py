@@ -10,11 +10,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from harness.reference.bus import Log
 from harness.reference.design import Design
-from harness.reference.effects import Refused, Unreachable
+from harness.reference.effects import Flow, Refused, Unreachable
 from harness.reference.messages import BUS, ORIGIN, Value
 from harness.reference.node import Actor, Strategy
 from harness.reference.origin import Origin
@@ -32,6 +32,8 @@ from .redis_bus import RedisBus
 from .server import Probe, RefusedError, UnknownError
 from .service import Service
 from .wire import Reply
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,27 +102,35 @@ class Reference:
 
     async def read(self, key: bytes) -> bytes | None:
         """GET."""
-        try:
-            value: Value | None = await self._place.run(self._strategy.read(key.decode()))
-        except (Refused, Unreachable) as error:
-            raise RefusedError(str(error)) from None
-        return None if value is None or value.gone else encode_value(value.key.encode(), value.version, value.op)
+        return _shown(await self._read(self._strategy.read(key.decode())))
+
+    async def read_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """MGET."""
+        return [_shown(value) for value in await self._read(self._strategy.read_many(tuple(key.decode() for key in keys)))]
 
     async def write(self, key: bytes, value: bytes) -> None:
         """SET, of a value that says what it is."""
-        written = decode_value(value)
-        if written is None:
-            raise RefusedError("only values of a run are taken")
-        await self._write(Value(key.decode(), written.version, written.op))
+        await self._write(self._strategy.write(_written(key, value)))
+
+    async def write_many(self, items: list[tuple[bytes, bytes]]) -> None:
+        """MSET, of such values."""
+        await self._write(self._strategy.write_many(tuple(_written(key, value) for key, value in items)))
 
     async def delete(self, key: bytes) -> int:
         """DEL; how many keys there were is not known, so 1. It does not say which operation it is, so it gets a number here."""
-        await self._write(Value(key.decode(), -1, -1 - secrets.randbits(60), gone=True))
+        await self._write(self._strategy.write(Value(key.decode(), -1, -1 - secrets.randbits(60), gone=True)))
         return 1
 
-    async def _write(self, value: Value) -> None:
+    async def _read(self, flow: Flow[T]) -> T:
         try:
-            await self._place.run(self._strategy.write(value))
+            found: T = await self._place.run(flow)
+        except (Refused, Unreachable) as error:
+            raise RefusedError(str(error)) from None
+        return found
+
+    async def _write(self, flow: Flow[None]) -> None:
+        try:
+            await self._place.run(flow)
         except Refused as refused:
             raise RefusedError(str(refused)) from None
         except Unreachable as error:
@@ -187,6 +197,17 @@ def _services(settings: Settings, design: Design, times: Times) -> Mapping[str, 
             whole=design.origin is OutboxOfRecords,
         )
     return found
+
+
+def _written(key: bytes, value: bytes) -> Value:
+    written = decode_value(value)
+    if written is None:
+        raise RefusedError("only values of a run are taken")
+    return Value(key.decode(), written.version, written.op)
+
+
+def _shown(value: Value | None) -> bytes | None:
+    return None if value is None or value.gone else encode_value(value.key.encode(), value.version, value.op)
 
 
 def _listed(values: Iterable[Value]) -> bytes:

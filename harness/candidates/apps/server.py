@@ -2,6 +2,7 @@
 
 It knows ``PING``, ``WHO`` (process and run of this program), ``PROBE peer mark milliseconds`` (how long, in ns, a mark takes to a
 server behind it and back), and hands everything else to the application. Where there is a password, ``AUTH`` comes before all.
+``MGET`` and ``MSET`` are for applications that take several keys in one request.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ PEER = b"PEER"
 """How a connection of a peer begins, followed by its name."""
 
 _RUN = secrets.token_hex(6)
+_KEYS_AT_MOST = 100
+"""How many one request may be for."""
 
 
 class RefusedError(Exception):
@@ -62,6 +65,17 @@ class Application(Protocol):
 
     async def command(self, words: list[bytes]) -> Reply:
         """Any other command; raises ``RefusedError`` for one it does not know."""
+
+
+@runtime_checkable
+class Many(Protocol):
+    """An application that takes requests of several keys, none of them twice."""
+
+    async def read_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """MGET."""
+
+    async def write_many(self, items: list[tuple[bytes, bytes]]) -> None:
+        """MSET, of keys and values."""
 
 
 @runtime_checkable
@@ -128,6 +142,8 @@ async def _answer(application: Application, words: list[bytes], *, is_open: bool
                 return encode_reply("OK")
             case [b"DEL", key]:
                 return encode_reply(await application.delete(key))
+            case [b"MGET" | b"MSET", *_]:
+                return await _answer_many(application, words)
             case [b"PROBE", peer, mark, milliseconds]:
                 return encode_reply(await _probe(application, peer.decode(), mark, int(milliseconds) / 1e3))
             case _:
@@ -139,6 +155,27 @@ async def _answer(application: Application, words: list[bytes], *, is_open: bool
     except Exception as error:  # noqa: BLE001 - whatever a library raises: the client is told that nobody knows
         print(f"{words[0]!r}: {error!r}", flush=True)  # noqa: T201 - the node's log
         return encode_error(f"ERR {type(error).__name__}")
+
+
+async def _answer_many(application: Application, words: list[bytes]) -> bytes:
+    if not isinstance(application, Many):
+        return encode_error(f"ERR unknown command {words[0].decode()}")
+    match words:
+        case [b"MGET", *keys]:
+            return encode_reply([*await application.read_many(_different(keys))])
+        case [b"MSET", *both] if len(both) % 2 == 0:
+            await application.write_many(list(zip(_different(both[::2]), both[1::2], strict=True)))
+            return encode_reply("OK")
+    return encode_error("ERR wrong number of arguments")
+
+
+def _different(keys: list[bytes]) -> list[bytes]:
+    """The same, if they can be the keys of one request."""
+    if not 1 <= len(keys) <= _KEYS_AT_MOST:
+        raise RefusedError(f"a request is for 1 to {_KEYS_AT_MOST} keys")
+    if len(set(keys)) < len(keys):
+        raise RefusedError("a request names a key only once")
+    return keys
 
 
 async def _probe(application: Application, peer: str, mark: bytes, within_s: float) -> int | None:

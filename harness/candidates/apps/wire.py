@@ -6,6 +6,8 @@ import asyncio
 
 Reply = str | int | bytes | None
 """A status line, a number, a value, or no value."""
+Replies = Reply | list[Reply]
+"""A reply, or a list of them."""
 
 
 class BadReplyError(OSError):
@@ -17,7 +19,7 @@ def encode_command(*words: bytes) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
-def encode_reply(reply: Reply) -> bytes:
+def encode_reply(reply: Replies) -> bytes:
     """A reply's bytes."""
     match reply:
         case None:
@@ -26,6 +28,8 @@ def encode_reply(reply: Reply) -> bytes:
             return b"+%b\r\n" % reply.encode()
         case int():
             return b":%d\r\n" % reply
+        case list():
+            return b"*%d\r\n%b" % (len(reply), b"".join(map(encode_reply, reply)))
         case _:
             return b"$%d\r\n%b\r\n" % (len(reply), reply)
 
@@ -44,7 +48,7 @@ async def read_command(reader: asyncio.StreamReader) -> list[bytes]:
     return words
 
 
-async def read_reply(reader: asyncio.StreamReader) -> Reply | list[Reply]:
+async def read_reply(reader: asyncio.StreamReader) -> Replies:
     """The next reply; raises ``OSError`` if it is an error or the connection ends."""
     line = await reader.readline()
     kind, rest = line[:1], line[1:-2]

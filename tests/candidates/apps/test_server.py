@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import pytest
 
 from harness.candidates.apps.connections import UnreachableError
-from harness.candidates.apps.server import Probe, RefusedError, UnknownError, describe, serve
+from harness.candidates.apps.server import Application, Probe, RefusedError, UnknownError, describe, serve
 from harness.candidates.apps.wire import BadReplyError, encode_command, read_reply
 from harness.clients.resp import Resp
 from harness.history import Function, Seen, Status
@@ -50,13 +51,24 @@ def _do(key: bytes) -> None:
         raise errors[key]
 
 
-async def answers(*asked: tuple[Function, bytes, bytes]) -> list[object]:
-    """What the codec makes of the answers to one conversation."""
+class OddMany(Odd):
+    """The same with several keys at once."""
+
+    async def read_many(self, keys: list[bytes]) -> list[bytes | None]:
+        return [await self.read(key) for key in keys]
+
+    async def write_many(self, items: list[tuple[bytes, bytes]]) -> None:
+        for key, value in items:
+            await self.write(key, value)
+
+
+@asynccontextmanager
+async def conversation(application: Application) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection with ``application``, once it is open."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    serving = asyncio.create_task(serve(Odd(), "127.0.0.1", port))
+    serving = asyncio.create_task(serve(application, "127.0.0.1", port))
     try:
-        replies = []
         async with asyncio.timeout(10):
             while True:
                 try:
@@ -72,17 +84,37 @@ async def answers(*asked: tuple[Function, bytes, bytes]) -> list[object]:
                 except BadReplyError as error:
                     assert str(error).startswith("LOADING")  # noqa: PT017 - there may be none
                     await asyncio.sleep(0.01)
-            codec = Resp()
-            for function, key, value in asked:
-                writer.write(codec.request(function, key, value))
-                reply = None
-                while reply is None:
-                    reply = codec.feed(await reader.read(1 << 16), function)
-                replies.append(reply)
+            yield reader, writer
         writer.close()
-        return replies
     finally:
         serving.cancel()
+
+
+async def answers(*asked: tuple[Function, bytes, bytes]) -> list[object]:
+    """What the codec makes of the answers to one conversation."""
+    replies = []
+    async with conversation(Odd()) as (reader, writer):
+        codec = Resp()
+        for function, key, value in asked:
+            writer.write(codec.request(function, key, value))
+            reply = None
+            while reply is None:
+                reply = codec.feed(await reader.read(1 << 16), function)
+            replies.append(reply)
+    return replies
+
+
+async def said(application: Application, *commands: bytes) -> list[object]:
+    """The answers of ``application`` to some commands, errors as text."""
+    replies: list[object] = []
+    async with conversation(application) as (reader, writer):
+        for command in commands:
+            writer.write(encode_command(*command.split()))
+            try:
+                replies.append(await read_reply(reader))
+            except BadReplyError as error:
+                replies.append(str(error))
+    return replies
 
 
 def test_the_codec_understands_every_answer():
@@ -101,6 +133,24 @@ def test_the_codec_understands_every_answer():
     assert [reply.status for reply in got] == [*[Status.OK] * 4, Status.FAIL, Status.INFO, Status.INFO]
     assert (got[1].seen, got[1].value, got[3].seen) == (Seen.HIT, b"k|1|7", Seen.MISS)
     assert [reply.error for reply in got[4:]] == ["TRYAGAIN database: time-out", "ERR a b", "ERR KeyError"]
+
+
+def test_several_keys_are_one_request_and_one_answer():
+    """A value or nothing for each key in order; an error is the whole request's, and so is what cannot be one."""
+    commands = [
+        b"MSET a a|1|1 b b|1|2", b"MGET b none a", b"MGET a refused", b"MSET a a|2|3 unknown v", b"GET a",
+        b"MSET a", b"MGET", b"MGET a a", b"MGET " + b" ".join(b"%d" % key for key in range(101)),
+    ]  # fmt: skip
+    assert asyncio.run(said(OddMany(), *commands)) == [
+        "OK", [b"b|1|2", None, b"a|1|1"], "TRYAGAIN database: time-out", "ERR a b", b"a|2|3",
+        "ERR wrong number of arguments", *["TRYAGAIN a request is for 1 to 100 keys"], "TRYAGAIN a request names a key only once",
+        "TRYAGAIN a request is for 1 to 100 keys",
+    ]  # fmt: skip
+
+
+def test_who_takes_one_key_at_a_time_does_not_know_the_others():
+    """As servers say it, so that clients know that nothing was done."""
+    assert asyncio.run(said(Odd(), b"MGET a b", b"MSET a v")) == ["ERR unknown command MGET", "ERR unknown command MSET"]
 
 
 def test_errors_have_names_that_do_not_vary():
