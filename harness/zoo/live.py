@@ -11,7 +11,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count
+from typing import Any
 
 from harness.candidates.redis_admin import Admin
 from harness.candidates.reference import Reference
@@ -38,6 +39,7 @@ _POLL_S = 0.05
 _AUDIT_WITHIN_S = 5.0
 _REFUSALS = ("TRYAGAIN", "LOADING")
 _WORKLOADS = ("schedule", "settle")
+_NO_SIGHT = (Seen.NOTHING, -1, -1, -1)
 
 
 @dataclass(eq=False)
@@ -69,7 +71,7 @@ class _Stage:
         self._fleet = fleet
         self._runtime = runtime
         self._rows = Rows()
-        self._ops, self._processes = count(), count(1_000)
+        self._ops, self._groups, self._processes = count(), count(), count(1_000)
         self._sessions: dict[str, _Session] = {}
         self._versions: dict[str, int] = {}
         self._acknowledged: dict[int, int] = {}
@@ -116,9 +118,9 @@ class _Stage:
 
     async def _take(self, step: Step) -> None:
         match step:
-            case Invoke(_, name, function, (key, *_), node):
+            case Invoke(_, name, function, keys, node):
                 for asked in self._nodes if node == EVERY else (node,):
-                    await self._invoke(step, name, function, key, asked)
+                    await self._invoke(step, name, function, keys, asked)
             case Answered(_, name):
                 session = self._sessions.get(name)
                 if session is None or session.work is None:
@@ -156,61 +158,84 @@ class _Stage:
                 await self._runtime.restart(place, keep_data=keep_data)
                 await self._fleet.ready(place)
 
-    async def _invoke(self, step: Step, name: str, function: Function, key: str, node: str) -> None:
+    async def _invoke(self, step: Step, name: str, function: Function, keys: tuple[str, ...], node: str) -> None:
         self._check(step, node)
+        if function is Function.DELETE and len(keys) > 1:
+            raise _no(step, "a process deletes one key at a time")
         session = self._sessions.get(name)
         if session is None:
             session = self._sessions[name] = _Session(len(self._sessions), len(self._sessions))
         if session.work is not None and not session.work.done():
             raise _no(step, f"{name} still waits for an answer")
-        index = self._rows.index.get(key)
-        if index is None:
-            index = self._rows.add(key)
-        version = -1
-        if function is not Function.READ:
-            version = self._versions[key] = self._versions.get(key, 0) + 1
+        (index, version), *beside = [self._item(function, key) for key in keys]
+        group = next(self._groups) if beside else -1
+        operation = Operation(function, index, self._nodes.index(node), version, group=group, beside=tuple(beside))
         before = await self._held()
-        session.work = asyncio.create_task(self._operate(session, Operation(function, index, self._nodes.index(node), version)))
+        session.work = asyncio.create_task(self._operate(session, operation))
         while not session.work.done() and await self._held() == before:  # noqa: ASYNC110 - what is held shows only when asked
             await asyncio.sleep(_LOOK_S)
 
+    def _item(self, function: Function, key: str) -> tuple[int, int]:
+        """The index of ``key``, and the version to write."""
+        index = self._rows.index.get(key)
+        if index is None:
+            index = self._rows.add(key)
+        if function is Function.READ:
+            return index, -1
+        self._versions[key] = self._versions.get(key, 0) + 1
+        return index, self._versions[key]
+
     async def _operate(self, session: _Session, operation: Operation, workload: int = 0) -> Outcome:
-        """One operation from call to return, written down when it is over."""
-        function, key, index, version, due_ns, group, _ = operation
-        node, name = self._nodes[index], self._rows.keys[key]
+        """One request from call to return, written down when it is over: a row for each key, with a number of its own."""
+        function, _, index, _, due_ns, group, _ = operation
+        node = self._nodes[index]
         admin = session.connections.get(node)
         if admin is None:
             admin = session.connections[node] = Admin(self._runtime.via(Link("client", node)))
-        op = next(self._ops)
-        words = {
-            Function.READ: ("GET", name),
-            Function.WRITE: ("SET", name, encode_value(name.encode(), version, op).decode()),
-            Function.DELETE: ("DEL", name),
-        }[function]
+        items = [(next(self._ops), key, version) for key, version in operation.items]
+        sights = [_NO_SIGHT] * len(items)
+        status, error = Status.OK, -1
         call_ns = self._now_ns()
-        status, seen, error = Status.OK, Seen.NOTHING, -1
-        seen_key = seen_version = seen_op = -1
         try:
-            reply = await admin.call(*words, within_ns=TIMEOUT_NS)
+            reply = await admin.call(*self._words(function, items), within_ns=TIMEOUT_NS)
         except OSError as trouble:
             certain = function is Function.READ or any(word in str(trouble) for word in _REFUSALS)
             status, error = Status.FAIL if certain else Status.INFO, self._rows.error(type(trouble).__name__)
         else:
             if function is Function.READ:
-                value = decode_value(reply.encode()) if isinstance(reply, str) else None
-                seen = Seen.ABSENT if reply is None else Seen.GARBAGE if value is None else Seen.HIT
-                if value is not None:
-                    seen_key, seen_version, seen_op = self._rows.index.get(value.key.decode(), -1), value.version, value.op
+                sights = [self._sight(found) for found in (reply if operation.beside else [reply])]
             else:
-                self._acknowledged[key] = max(version, self._acknowledged.get(key, 0))
+                for _, key, version in items:
+                    self._acknowledged[key] = max(version, self._acknowledged.get(key, 0))
         return_ns = self._now_ns()
-        self._rows.ended.append((
-            op, group, workload, session.number, session.process, index, function, key, due_ns or call_ns, call_ns, version,
-            NEVER if status is Status.INFO else return_ns, status, seen, seen_key, seen_version, seen_op, error,
-        ))  # fmt: skip
+        for (op, key, version), sight in zip(items, sights, strict=True):
+            self._rows.ended.append((
+                op, group, workload, session.number, session.process, index, function, key, due_ns or call_ns, call_ns, version,
+                NEVER if status is Status.INFO else return_ns, status, *sight, error,
+            ))  # fmt: skip
         if status is Status.INFO:
             session.process = next(self._processes)
-        return Outcome(status, call_ns, return_ns, seen, seen_version)
+        (seen, _, version, _), *others = sights
+        return Outcome(status, call_ns, return_ns, seen, version, tuple((other, number) for other, _, number, _ in others))
+
+    def _words(self, function: Function, items: Sequence[tuple[int, int, int]]) -> tuple[str, ...]:
+        """The command for the operations, keys and versions of one request."""
+        several = "M" if len(items) > 1 else ""
+        named = [(self._rows.keys[key], version, op) for op, key, version in items]
+        match function:
+            case Function.WRITE:
+                pairs = ((name, encode_value(name.encode(), version, op).decode()) for name, version, op in named)
+                return (f"{several}SET", *chain.from_iterable(pairs))
+            case Function.READ:
+                return (f"{several}GET", *(name for name, _, _ in named))
+        return ("DEL", *(name for name, _, _ in named))
+
+    def _sight(self, found: Any) -> tuple[Seen, int, int, int]:
+        """What a read has found of a key: what that is, and the key, the version and the operation in it."""
+        value = decode_value(found.encode()) if isinstance(found, str) else None
+        if value is None:
+            return Seen.ABSENT if found is None else Seen.GARBAGE, -1, -1, -1
+        return Seen.HIT, self._rows.index.get(value.key.decode(), -1), value.version, value.op
 
     async def _settle(self, begin_ns: int, limit_ns: int) -> None:
         """Probe every node until it has the final versions."""
