@@ -10,6 +10,7 @@ from harness.reference.design import Design
 
 HOT = {"kind": "register", "keys": 30, "sessions": 12, "rate": 1200.0}
 COLD = {"kind": "cold-register", "sessions": 6, "scale": 0.2}
+MANY = {"kind": "multi-key", "sessions": 24, "rate": 1200.0}
 WIDE = {"kind": "register", "keys": 800, "sessions": 60, "rate": 1200.0, "zipf": 0.3, "reads": 0.7}
 """Many keys, each written now and then: what is wrong with one stays wrong for a while."""
 

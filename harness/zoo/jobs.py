@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.durations import UNITS
 from harness.errors import AnachronError
-from harness.reference.bug import COLD, HOT
+from harness.reference.bug import COLD, HOT, MANY
 from harness.reference.zoo import all_bugs, designs
 from harness.simulation.fleet import PACE
 from harness.zoo import trials
@@ -118,12 +118,13 @@ def _trial(job: Job) -> Trial:
             )
         case Endured(name, scenario, seed):
             design = designs()[name]
+            contract = design.promise(design.settings, PACE.most_ns)
             return trials.random(
                 design,
-                design.promise(design.settings, PACE.most_ns),
+                contract,
                 seed=seed,
                 nodes=_NODES,
-                workloads=(HOT, COLD),
+                workloads=(HOT, COLD, MANY) if contract.atomic_reads else (HOT, COLD),
                 faults=scenarios(design)[scenario],
                 duration_ns=ENDURED_NS,
             )

@@ -52,6 +52,15 @@ def test_half_of_a_write_is_not_answered(node: ReadAtomic) -> None:
     assert advance(read, together(3)) == values(3)
 
 
+def test_a_node_does_not_go_back_behind_what_the_source_told_it(node: ReadAtomic) -> None:
+    """The source was asked for both keys, and had newer ones than the half that was kept: that one is dropped as well."""
+    node.entries = {X: together(2)[0], Y: together(1)[1]}
+    read = node.read_many((X, Y))
+    advance(read)
+    assert advance(read, together(3)) == values(3)
+    assert advance(node.read(X)) == Call(ORIGIN, Fetch(X))
+
+
 def test_an_old_record_obliges_nobody(node: ReadAtomic) -> None:
     """A key that was written alone since then may be newer than its sibling."""
     alone = Record(Value(Y, 5, 55), 5)

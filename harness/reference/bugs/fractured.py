@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from harness.reference.bug import Bug
+from harness.reference.bug import MANY, Bug
 from harness.reference.messages import Record
 from harness.reference.strategies.read_atomic import DESIGN, ReadAtomic
 
@@ -17,8 +17,6 @@ class Fractured(ReadAtomic):
         """Nothing: each key is right by itself."""
         return {}
 
-
-MANY = {"kind": "multi-key", "sessions": 24, "rate": 1200.0}
 
 BUG = Bug(
     name="fractured",

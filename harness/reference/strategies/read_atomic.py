@@ -37,6 +37,8 @@ class ReadAtomic(BroadcastAtLeastOnce):
         if not missed:
             return tuple(record.value for record in found.values())
         whole: tuple[Record, ...] = yield Call(ORIGIN, FetchMany(keys))
+        for key, record in zip(keys, whole, strict=True):
+            self.invalidate(key, record.stamp)  # it may be newer still, and whoever reads this key next must not go back
         yield Gate("read.before-answer", keys[0])
         return tuple(record.value for record in whole)
 
