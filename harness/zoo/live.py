@@ -160,8 +160,6 @@ class _Stage:
 
     async def _invoke(self, step: Step, name: str, function: Function, keys: tuple[str, ...], node: str) -> None:
         self._check(step, node)
-        if function is Function.DELETE and len(keys) > 1:
-            raise _no(step, "a process deletes one key at a time")
         session = self._sessions.get(name)
         if session is None:
             session = self._sessions[name] = _Session(len(self._sessions), len(self._sessions))

@@ -121,6 +121,8 @@ def test_several_keys_are_committed_and_read_as_one(tmp_path, servers):
                 )
                 read = await ask(cluster, "node-2", "MGET", "k", "l")
                 assert len({value.split("|")[1] for value in read}) == 1
+            assert await ask(cluster, "node-1", "DEL", "k", "l") == 2
+            assert await ask(cluster, "node-1", "MGET", "k", "l") == [None, None]
             audit = await cluster.candidate.audit(seal=True)
             assert len(audit) == 2 + 4 * 10
             with pytest.raises(OSError, match="the origin is sealed"):

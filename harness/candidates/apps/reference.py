@@ -117,9 +117,14 @@ class Reference:
         await self._write(self._strategy.write_many(tuple(_written(key, value) for key, value in items)))
 
     async def delete(self, key: bytes) -> int:
-        """DEL; how many keys there were is not known, so 1. It does not say which operation it is, so it gets a number here."""
-        await self._write(self._strategy.write(Value(key.decode(), -1, -1 - secrets.randbits(60), gone=True)))
+        """DEL; how many keys there were is not known, so 1."""
+        await self._write(self._strategy.write(_deleted(key)))
         return 1
+
+    async def delete_many(self, keys: list[bytes]) -> int:
+        """DEL; as of one."""
+        await self._write(self._strategy.write_many(tuple(map(_deleted, keys))))
+        return len(keys)
 
     async def _read(self, flow: Flow[T]) -> T:
         try:
@@ -204,6 +209,11 @@ def _written(key: bytes, value: bytes) -> Value:
     if written is None:
         raise RefusedError("only values of a run are taken")
     return Value(key.decode(), written.version, written.op)
+
+
+def _deleted(key: bytes) -> Value:
+    """A delete does not say which operation it is, so it gets a number here."""
+    return Value(key.decode(), -1, -1 - secrets.randbits(60), gone=True)
 
 
 def _shown(value: Value | None) -> bytes | None:

@@ -2,7 +2,7 @@
 
 It knows ``PING``, ``WHO`` (process and run of this program), ``PROBE peer mark milliseconds`` (how long, in ns, a mark takes to a
 server behind it and back), and hands everything else to the application. Where there is a password, ``AUTH`` comes before all.
-``MGET`` and ``MSET`` are for applications that take several keys in one request.
+``MGET``, ``MSET``, and ``DEL`` of several keys, are for applications that take several keys in one request.
 """
 
 from __future__ import annotations
@@ -77,6 +77,9 @@ class Many(Protocol):
     async def write_many(self, items: list[tuple[bytes, bytes]]) -> None:
         """MSET, of keys and values."""
 
+    async def delete_many(self, keys: list[bytes]) -> int:
+        """DEL; how many keys there were."""
+
 
 @runtime_checkable
 class Peered(Protocol):
@@ -142,7 +145,7 @@ async def _answer(application: Application, words: list[bytes], *, is_open: bool
                 return encode_reply("OK")
             case [b"DEL", key]:
                 return encode_reply(await application.delete(key))
-            case [b"MGET" | b"MSET", *_]:
+            case [b"MGET" | b"MSET" | b"DEL", *_]:
                 return await _answer_many(application, words)
             case [b"PROBE", peer, mark, milliseconds]:
                 return encode_reply(await _probe(application, peer.decode(), mark, int(milliseconds) / 1e3))
@@ -166,6 +169,8 @@ async def _answer_many(application: Application, words: list[bytes]) -> bytes:
         case [b"MSET", *both] if len(both) % 2 == 0:
             await application.write_many(list(zip(_different(both[::2]), both[1::2], strict=True)))
             return encode_reply("OK")
+        case [b"DEL", *keys]:
+            return encode_reply(await application.delete_many(_different(keys)))
     return encode_error("ERR wrong number of arguments")
 
 
