@@ -20,6 +20,7 @@ CHECKERS: Registry[Checker] = Registry(
         "convergence": "checkers.convergence:check",
         "lost-writes": "checkers.lost_writes:check",
         "linearizable-register": "checkers.linearizable_register:check",
+        "fractured-reads": "checkers.fractured_reads:check",
         "expiry": "checkers.expiry:check",
         "availability": "checkers.availability:check",
     },

@@ -262,6 +262,7 @@ def _refuse_version_order(plan: Plan) -> None:
         name
         for name, asked in (
             ("node_monotonic", contract.node_monotonic),
+            ("atomic_reads", contract.atomic_reads),
             ("staleness", contract.staleness.steady is not None),
             ("sessions", any(reach != "none" for reach in contract.sessions.model_dump().values())),
             ("rates", bool(contract.rates)),

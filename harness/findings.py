@@ -103,6 +103,14 @@ FINDINGS: Mapping[str, Meaning] = {
         "causality that is not carried across keys: each key is replicated or invalidated on its own.",
         "Carry dependencies with the write, or do not promise this guarantee.",
     ),
+    "fractured-read": Meaning(
+        "fractured-reads",
+        "One request wrote several keys; a request that read them found the new value of one and an old value of another.",
+        "keys that are written together and invalidated, replicated or evicted one by one; keys on several shards, of which one "
+        "lags; a read of several keys that finds some in the cache and fetches the others later.",
+        "Let each entry carry the versions that its siblings were written with, compare what one request found, and read again "
+        "what is too old (RAMP); or keep in one entry what must be seen together.",
+    ),
     "not-linearizable": Meaning(
         "linearizable-register",
         "The operations on a key fit no order that respects real time: the key did not behave like one register.",

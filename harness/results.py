@@ -73,7 +73,7 @@ class Measure:
         unit: ``ns``, ``versions``, ``ratio``, ``count``, ``ops/s``.
         low, high: the interval, where there is one.
         n: sample size, in the unit of analysis named by ``per``.
-        per: ``read``, ``write``, ``write-node``, ``episode``, ``operation``, ``key-node``.
+        per: ``read``, ``write``, ``write-node``, ``episode``, ``operation``, ``key-node``, ``request``.
         phase: as in ``Finding``; empty for the whole run.
         scope: a node's or fault's name; empty for all.
         censored: how many of the ``n`` were cut off before their value was seen.

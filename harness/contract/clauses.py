@@ -52,6 +52,8 @@ def order_clauses(plan: Plan, history: History, reads: JudgedReads, ledger: Ledg
     yield _integrity(reads, ledger)
     if contract.linearizable:
         yield _linearizable(reads, ledger)
+    if contract.atomic_reads:
+        yield _atomic_reads(ledger)
     # Where no key has an order, node_monotonic says nothing that linearizable does not say.
     if contract.node_monotonic and not (contract.linearizable and not history.ordered.any()):
         yield _node_monotonic(history, ledger)
@@ -101,9 +103,27 @@ def _linearizable(reads: JudgedReads, ledger: Ledger) -> Clause:
     )
 
 
+def _atomic_reads(ledger: Ledger) -> Clause:
+    shares = ledger.measures("fractured-share")
+    n = sum(measure.n for measure in shares)
+    missing = ""
+    if not shares:
+        missing = "no request was for several keys; those of the workload `multi-key` are"
+    elif n == 0:
+        missing = "no read of several keys found a value that was written together with another of them"
+    return settle(
+        "atomic_reads",
+        "what was written in one request is read in one request whole, or not at all",
+        ledger.against(_named("fractured-read")),
+        measured=f"{n:,} reads of several keys that were written together",
+        n=n,
+        missing=missing,
+    )
+
+
 def _node_monotonic(history: History, ledger: Ledger) -> Clause:
     found = _found(history) & (history.epoch >= 0)
-    n = _exercised(_group(history.key, history.node, history.epoch + 1), found, found)
+    n = _exercised(history.call_ns, _group(history.key, history.node, history.epoch + 1), found, found)
     return settle(
         "node_monotonic",
         "one node, in one epoch, never goes backwards",
@@ -126,7 +146,7 @@ def _session(guarantee: str, reach: Reach, history: History, ledger: Ledger) -> 
     within = {"any-node": history.session, "same-node": _group(history.session, history.node), "sticky": history.derive(stays)}[
         reach
     ]
-    n = _exercised(_group(within, history.key) if same_key else within, earlier, later)
+    n = _exercised(history.call_ns, _group(within, history.key) if same_key else within, earlier, later)
     where = "" if reach == "any-node" else " at one node"
     return settle(
         f"sessions.{guarantee}",
@@ -205,11 +225,14 @@ def _group(*columns: Column) -> Column:
     return group
 
 
-def _exercised(group: Column, earlier: Column, later: Column) -> int:
+def _exercised(call_ns: Column, group: Column, earlier: Column, later: Column) -> int:
     """How many ``later`` operations were called after an ``earlier`` one of their group: those that can break a promise."""
     order = np.argsort(group, kind="stable")
     begins = np.ones(len(order), np.bool_)
     begins[1:] = np.diff(group[order]) != 0
+    # What is called at one time has no order: the keys of one request are not after each other.
+    ticks = begins.copy()
+    ticks[1:] |= np.diff(call_ns[order]) != 0
     before = np.cumsum(earlier[order]) - earlier[order]
-    at_begin = before[np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))]
-    return int((later[order] & (before > at_begin)).sum())
+    at_begin, at_tick = (before[np.maximum.accumulate(np.where(edge, np.arange(len(order)), 0))] for edge in (begins, ticks))
+    return int((later[order] & (at_tick > at_begin)).sum())

@@ -23,6 +23,7 @@ read_from = "any"                  # which nodes clients read from: "primary" | 
 # nobody wrote) is always promised. A key that is left out promises nothing.
 [contract]
 # linearizable = false             # every key is one register: no read is ever stale, whatever node it asks
+# atomic_reads = false             # what was written in one request is read in one request whole, or not at all
 node_monotonic = true              # one node never goes backwards between two restarts
 converges_within = "3s"            # after faults have healed and writing has stopped, all nodes agree
 lost_writes = 0                    # how many acknowledged writes may vanish

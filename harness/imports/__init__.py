@@ -13,7 +13,8 @@ a directory                    a run directory; also one whose run was killed
 A table of operations has one row per operation on one key, in any order, and these columns:
 
 ===============  =========  =============================================================================================
-``process``      required   who asked; one operation at a time, so its operations must not overlap
+``process``      required   who asked; one request at a time, so its operations must not overlap, unless they are the keys of one
+                            request: of one ``group``, with the same ``call_ns`` and ``return_ns``
 ``key``          required   which register
 ``op``           required   ``r`` or ``read``, ``w`` or ``write``, ``d`` or ``delete``
 ``value``        required   what was written, or what was read. Any text or number; a read of ``0`` or of nothing found the
@@ -30,7 +31,7 @@ A table of operations has one row per operation on one key, in any order, and th
 ``server``                  the node that answered
 ``epoch``                   a number that changes when a node becomes another source of answers (restart, fail-over)
 ``due_ns``                  when the schedule wanted the call; ``call_ns`` if it is not given
-``group``                   a number that the operations of one probe round share
+``group``                   a number that the operations of one probe round share, and so do the keys of one request
 ``workload``                the name of the workload that the operation belongs to
 ``error``                   what went wrong, for ``fail`` and ``info``
 ===============  =========  =============================================================================================

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,10 +78,12 @@ def history_of(table: pa.Table, source: Source) -> History:
     _refuse(source, back < call, "the operation returns before it is called")
 
     process, _ = rows.names("process")
-    order = np.lexsort((back, call, process))
-    _refuse_overlaps(source, order, process, call, back)
-    session = rows.names("session")[0] if rows.has("session") else process
     key, keys = rows.names("key")
+    group = rows.number("group", -1)
+    order = np.lexsort((key, group, back, call, process))
+    beside = _beside(order, (process, group, call, back), group, key)
+    _refuse_overlaps(source, order[~beside], process, call, back)
+    session = rows.names("session")[0] if rows.has("session") else process
     node, nodes = rows.names("node", "server")
     server, nodes = rows.more_names("server", nodes)
     workload, workloads = rows.names("workload", "history")
@@ -93,10 +95,10 @@ def history_of(table: pa.Table, source: Source) -> History:
     start = int(call.min())
     columns: dict[str, Column] = {
         "op": np.arange(len(table)),
-        "group": rows.number("group", -1),
+        "group": group,
         "workload": workload,
         "session": session,
-        "process": _lives(order, process, status),
+        "process": _lives(order, process, status, beside),
         "node": node,
         "server": server,
         "epoch": rows.number("epoch", 0),
@@ -330,11 +332,19 @@ def _writers(function: Column, key: Column, sent: Column, found: Column) -> Colu
     return writer
 
 
-def _lives(order: Column, process: Column, status: Column) -> Column:
-    """Process ids: a process goes on under a new one after each ``info``."""
+def _beside(order: Column, shared: Sequence[Column], group: Column, key: Column) -> Column:
+    """Whether a row, in ``order``, is a further key of the request of the row before it: all that requests share is the same."""
+    beside: Column = (group[order] >= 0) & (np.diff(key[order], prepend=-1) != 0)
+    for column in shared:
+        beside &= np.diff(column[order], prepend=-1) == 0
+    return beside
+
+
+def _lives(order: Column, process: Column, status: Column, beside: Column) -> Column:
+    """Process ids: a process goes on under a new one after each request that is ``info``."""
     ended = status[order] == Status.INFO
     begins = np.ones(len(order), np.bool_)
-    begins[1:] = (process[order][1:] != process[order][:-1]) | ended[:-1]
+    begins[1:] = (process[order][1:] != process[order][:-1]) | (ended[:-1] & ~beside[1:])
     lives = np.empty(len(order), np.int64)
     lives[order] = np.cumsum(begins) - 1
     return lives

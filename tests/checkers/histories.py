@@ -16,6 +16,8 @@ An operation is a function, what it is about, then in any order where, who and w
 ``s1``         session; s0 where not given
 ``0-5``        call and return in ms; ``3-`` for one that never returned
 ``fail``       ... or ``info``; ok where not given
+``w x1+y1``    ... or ``r x1+y-``: one request of several keys, each an operation of its
+               own with what follows
 ``due=2``      ms; ``group=3``
 =============  =======================================================================
 
@@ -56,19 +58,22 @@ def history(
     name those that exist beside the ones that occur, first.
     """
     names: dict[str, dict[str, int]] = {"key": {k: i for i, k in enumerate(keys)}, "node": {n: i for i, n in enumerate(nodes)}}
-    rows = [
-        _operation(op, text, names, unit_ns)
-        for op, text in enumerate(part.strip() for line in lines for part in re.split(r"[;\n]", line) if part.strip())
-    ]
+    texts = [part.strip() for line in lines for part in re.split(r"[;\n]", line) if part.strip()]
+    each = [(text, number) for number, request in enumerate(texts) for text in _each(request, number)]
+    rows = [_operation(op, text, names, unit_ns) for op, (text, _) in enumerate(each)]
+    for row, (_, number) in zip(rows, each, strict=True):
+        row["request"] = number
     writer = {(r["key"], r["sent_version"]): r["op"] for r in reversed(rows) if r["function"] != Function.READ}
     for row in rows:
         if row["seen"] == Seen.HIT and row["seen_op"] == CARRIES_ITS_OWN:
             row["seen_op"] = writer.get((row["seen_key"], row["seen_version"]), -1)
     rows.sort(key=lambda row: row["call_ns"])
     lives: dict[int, int] = {}
+    began: dict[int, int] = {}
     for row in rows:
-        row["process"] = row["session"] + 1000 * lives.get(row["session"], 0)
-        lives[row["session"]] = lives.get(row["session"], 0) + (row["status"] == Status.INFO)
+        life = began.setdefault(row["request"], lives.get(row["session"], 0))
+        row["process"] = row["session"] + 1000 * life
+        lives[row["session"]] = life + (row["status"] == Status.INFO)
     times = [t for row in rows for t in (row["call_ns"], row["return_ns"]) if t < NEVER]
     return History(
         columns={
@@ -104,6 +109,14 @@ def episode(kind: str, applied: float | None, healed: float | None, *nodes: str,
 def stall(begin: float, end: float) -> Stall:
     """A window (ms) in which the harness stood still."""
     return Stall(round(begin * MS), round(end * MS), 0)
+
+
+def _each(request: str, number: int) -> list[str]:
+    """The operations of a request, one for each of its keys."""
+    letter, about, *words = request.split()
+    if "+" not in about:
+        return [request]
+    return [" ".join((letter, one, f"group={number}", *words)) for one in about.split("+")]
 
 
 def _operation(op: int, text: str, names: dict[str, dict[str, int]], unit_ns: int) -> dict[str, Any]:
