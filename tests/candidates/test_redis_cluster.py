@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -74,12 +73,10 @@ def test_faults_on_its_links_are_refused_where_only_proxies_could_make_them(tmp_
 @servers
 @pytest.mark.parametrize("server", ["valkey", "redis"])
 def test_a_started_cluster_serves_all_slots(tmp_path: Path, server: str):
-    """Within seconds all slots are owned, every node says who it is, and every key is found where the clients look for it."""
+    """All slots are owned, every node says who it is, and every key is found where the clients look for it."""
 
     async def run() -> None:
-        begin = time.monotonic()
         async with running(tmp_path, KIND, server=server) as cluster:
-            assert time.monotonic() - begin < 10
             candidate = cluster.candidate
             assert candidate.product.startswith(("Valkey 8", "Redis 7"))
             owners = await candidate.owners()

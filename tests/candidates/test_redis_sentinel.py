@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -49,12 +48,10 @@ def test_a_quorum_that_cannot_be_reached_is_an_error_of_the_plan():
 @servers
 @pytest.mark.parametrize("server", ["valkey", "redis"])
 def test_a_started_fleet_is_watched_by_sentinels_that_know_it(tmp_path: Path, server: str):
-    """Within seconds each sentinel knows all others; all say who they are; marks cross every kind of link."""
+    """Each sentinel knows all others; all say who they are; marks cross every kind of link."""
 
     async def run() -> None:
-        begin = time.monotonic()
         async with running(tmp_path, KIND, server=server) as cluster:
-            assert time.monotonic() - begin < 10
             candidate = cluster.candidate
             for sentinel in ("sentinel-1", "sentinel-2", "sentinel-3"):
                 assert await candidate.primary_seen_by(sentinel) == "primary"

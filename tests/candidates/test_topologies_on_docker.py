@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -80,9 +79,7 @@ def test_clients_follow_the_fail_over_of_a_cluster(tmp_path: Path):
     """A primary's machine dies: its clients time out, then find the replica that took over; all keys are written again."""
 
     async def run() -> None:
-        begin = time.monotonic()
         async with in_containers(tmp_path, "redis-cluster") as cluster:
-            assert time.monotonic() - begin < 30
             candidate = cluster.candidate
 
             async def promoted() -> bool:

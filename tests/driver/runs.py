@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
 from collections.abc import Sequence
@@ -60,6 +61,8 @@ def play_here(the_task: Task, ms: int) -> History:
     """As ``play``, in this process: quicker to start, and enough for what one loop does."""
     worker = Worker(the_task, 0)
     worker.open()
+    gc.collect()
+    gc.freeze()  # a worker does so too, but what a whole test session holds would take it longer than many a run here lasts
     begin_ns = worker.loop.now_ns()
     worker.run(begin_ns, begin_ns + ms * MS)
     worker.close()

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -108,7 +107,6 @@ def test_several_writers_are_fine_where_only_linearizability_is_promised():
     assert conductor.prepare(parse_plan(text))
 
 
-@pytest.mark.servers
 def test_a_fleet_is_probed_past_its_bound_or_for_as_long_as_the_plan_says():
     """Only past the bound is it known that an entry is stuck; where none is promised, the plan says what is worth the wait."""
     settling = PLAN + 'settle = "2s"\n'
@@ -117,6 +115,7 @@ def test_a_fleet_is_probed_past_its_bound_or_for_as_long_as_the_plan_says():
     assert settling_ns(parse_plan(settling.replace("lost_writes = 0", 'converges_within = "3s"'))) == 4_000_000_000
 
 
+@pytest.mark.servers
 def test_concurrent_writers_on_one_server_are_linearizable(tmp_path):
     """Keys with several writers, on a single real server, pass as registers."""
     text = PLAN.replace("keys = 20", "keys = 20\nwriters_per_key = 3").replace(
@@ -148,11 +147,10 @@ def test_a_node_that_dies_by_itself_is_named_and_makes_the_run_inconclusive(tmp_
 @pytest.mark.servers
 def test_the_first_interrupt_ends_a_run_early_and_judges_what_there_is(tmp_path):
     """Ctrl-C stops everything in order; an incomplete run cannot pass."""
-    started = time.monotonic()
     text = PLAN.replace('"2s"', '"60s"')
     interrupt = Silent("driving", lambda: soon(lambda: os.kill(os.getpid(), signal.SIGINT), 1.5))
     report = conductor.run(parse_plan(text), text, tmp_path, interrupt).report
-    assert time.monotonic() - started < 30
+    assert report.history.end_ns < 60_000_000_000
     assert report.verdict.outcome is Outcome.INCONCLUSIVE
     assert not report.history.complete
     assert len(report.history) > 50

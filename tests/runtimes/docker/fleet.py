@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import docker
+from docker.models.containers import Container
 
 from harness.candidates.redis_admin import Admin
 from harness.runtimes.base import Endpoint, File, Server
@@ -93,6 +94,11 @@ async def until(seen: Callable[[], Awaitable[bool]], within_s: float = 15.0) -> 
             pass
         await asyncio.sleep(0.02)
     raise AssertionError(f"not seen within {within_s} s")
+
+
+def containers(engine: docker.DockerClient, runtime: DockerRuntime) -> list[Container]:
+    """The containers of a run, as the engine sees them now."""
+    return engine.containers.list(filters={"label": f"{RUN}={runtime._run}"})
 
 
 def left(engine: docker.DockerClient, run: str) -> list[str]:

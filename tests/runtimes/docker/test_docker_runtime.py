@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import re
 import socket
 import time
 from dataclasses import replace
@@ -17,7 +19,20 @@ from harness.runtimes.base import Capability, ClockSkew, Cut, File, Limits, Runt
 from harness.runtimes.docker.network import is_ours
 from harness.runtimes.docker.runtime import DockerRuntime
 from harness.topology import Link
-from tests.runtimes.docker.fleet import LINK, call, info, interfaces, left, opened, running, server, serves, topology, until
+from tests.runtimes.docker.fleet import (
+    LINK,
+    call,
+    containers,
+    info,
+    interfaces,
+    left,
+    opened,
+    running,
+    server,
+    serves,
+    topology,
+    until,
+)
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("image")]
 
@@ -100,19 +115,18 @@ def test_killed_node_is_back_with_or_without_its_data(tmp_path):
     asyncio.run(scenario())
 
 
-def test_killed_node_is_back_within_a_fraction_of_a_second(tmp_path):
-    """The median of five kills, each with the restart, is well below what a container's restart takes."""
+def test_killed_node_is_back_without_a_new_container(tmp_path, engine):
+    """Five kills, each with the restart, happen in the container that has run since the start: no engine is waited for."""
 
     async def scenario():
         async with running(tmp_path) as runtime:
-            took = []
+            before = [(found.id, found.attrs["State"]["StartedAt"]) for found in containers(engine, runtime)]
             for _ in range(5):
-                begin = time.monotonic()
                 await runtime.kill("primary")
                 await runtime.restart("primary", keep_data=True)
                 await until(lambda: serves(runtime, "primary"))
-                took.append(time.monotonic() - begin)
-            assert sorted(took)[2] < 0.3
+            assert runtime.incarnation("primary") == 6
+            assert [(found.id, found.attrs["State"]["StartedAt"]) for found in containers(engine, runtime)] == before
 
     asyncio.run(scenario())
 
@@ -181,21 +195,22 @@ def test_limits_are_seen_from_within(tmp_path):
     asyncio.run(scenario())
 
 
-def test_limited_processor_slows_the_server(tmp_path):
-    """With a twentieth of a processor, a computation takes several times as long."""
+def test_limited_processor_slows_the_server(tmp_path, engine):
+    """With a twentieth of a processor, the kernel has the server wait while it computes; without a limit it never does."""
 
     async def scenario():
         async with running(tmp_path) as runtime:
-            at = runtime.endpoint("primary")
+            (node,) = (found for found in containers(engine, runtime) if found.name.endswith("primary"))
 
-            async def computation():
-                begin = time.monotonic()
-                await call(at, "EVAL", "local n = 0 for i = 1, 3000000 do n = n + i end return n", "0")
-                return time.monotonic() - begin
+            async def had_to_wait():
+                with contextlib.suppress(TimeoutError):  # it goes on computing all the same
+                    await call(runtime.endpoint("primary"), "EVAL", "for i = 1, 3000000 do end", "0")
+                _, output = node.exec_run(["sh", "-c", "cat /sys/fs/cgroup/cpu.stat || cat /sys/fs/cgroup/cpu/cpu.stat"])
+                return int(re.search(rb"nr_throttled (\d+)", output)[1]) > 0
 
-            free = min([await computation() for _ in range(3)])
+            assert not await had_to_wait()
             await runtime.limit("primary", Limits(cpus=0.05))
-            assert await computation() > 3 * free
+            await until(had_to_wait)
 
     asyncio.run(scenario())
 
@@ -253,16 +268,16 @@ def test_bent_clock_ends_a_lease(tmp_path):
 
 
 def test_bent_clock_runs_faster(tmp_path):
-    """At ten times the rate, a key of five seconds lives half a second."""
+    """At a hundred times the rate, a key of a minute is gone after a minute of the node's clock, which is soon."""
 
     async def scenario():
         async with running(tmp_path) as runtime:
             at = runtime.endpoint("primary")
-            await runtime.set_clock("primary", ClockSkew(rate=10.0))
+            await runtime.set_clock("primary", ClockSkew(rate=100.0))
             begin = time.monotonic()
-            await call(at, "SET", "k", "v", "PX", "5000")
-            await until(lambda: reads(at, None))
-            assert 0.4 < time.monotonic() - begin < 3
+            await call(at, "SET", "k", "v", "PX", "60000")
+            await until(lambda: reads(at, None), within_s=30)
+            assert time.monotonic() - begin > 0.5
 
     asyncio.run(scenario())
 
@@ -425,7 +440,7 @@ def test_delayed_link_holds_writes_back(tmp_path):
             begin = time.monotonic()
             await call(runtime.endpoint("primary"), "SET", "k", "v")
             await until(lambda: reads(runtime.endpoint("replica-1"), "v"))
-            assert 0.19 < time.monotonic() - begin < 2
+            assert time.monotonic() - begin > 0.19
             await runtime.mend([LINK])
 
     asyncio.run(scenario())
