@@ -40,7 +40,8 @@ def outcomes(steps: Sequence[Step], history: History) -> Mapping[int, str]:
     found: dict[int, str] = {}
     for number, step in enumerate(steps):
         if isinstance(step, Invoke):
-            words = [_outcome(history, next(rows)) for _ in (history.nodes if step.node == EVERY else (step.node,))]
+            nodes = history.nodes if step.node == EVERY else (step.node,)
+            words = [" and ".join(_outcome(history, next(rows)) for _ in step.keys) for _ in nodes]
             found[_known(steps, number, step.session)] = ", ".join(words)
     return found
 

@@ -101,11 +101,11 @@ def test_no_clause_passes_on_no_data() -> None:
         'staleness = { steady = "10ms", during = { kill = "1s" }, after_heal = "1s", versions = 3 }\n'
         'rates = [ { older_than = "1ms", at_most = 0.1 },'
         ' { phase = "during kill", older_than = "1ms", at_most = 0.1, per = "episode" } ]\n'
-        'converges_within = "1s"\nlost_writes = 0\nttl = { max = "30s" }\n'
+        'converges_within = "1s"\nlost_writes = 0\natomic_reads = true\nttl = { max = "30s" }\n'
     )
     for recorded in (EMPTY, replace(EMPTY, settled_ns=3)):
         verdict = verdict_of(recorded, parse_plan(text + LENIENT))
-        assert len(verdict.clauses) == 14
+        assert len(verdict.clauses) == 15
         assert {clause.outcome for clause in verdict.clauses} == {Outcome.INCONCLUSIVE}
         assert all(clause.why for clause in verdict.clauses)
     linearizable = verdict_of(EMPTY, parse_plan(plain("linearizable = true") + LENIENT))
@@ -219,6 +219,46 @@ def test_each_phase_is_held_to_its_own_bound() -> None:
     assert Outcome.VIOLATED not in {clause.outcome for clause in verdict.clauses}
     strict = verdict_of(recorded, plan_of(loose.replace("fault + 5ms", "fault + 4ms")))
     assert {clause.name: clause.outcome for clause in strict.clauses}["staleness.during.partition"] is Outcome.VIOLATED
+
+
+TOGETHER = "w x1+y1 @a s0 0-1; w x2+y2 @a s0 2-3;"
+
+
+def test_half_of_a_write_breaks_atomic_reads() -> None:
+    """One fractured read is proof; where it is waived, or not promised, it breaks nothing."""
+    torn = history(TOGETHER, "r x2+y1 @b s1 4-5")
+    clause = clause_of(torn, "atomic_reads = true")
+    assert (clause.outcome, clause.findings, clause.n) == (Outcome.VIOLATED, ("fractured-read",), 1)
+    waiver = '[[contract.waive]]\nfinding = "fractured-read"\nreason = "each key by itself"'
+    assert clause_of(torn, f"atomic_reads = true\n{waiver}").outcome is Outcome.WAIVED
+    assert "fractured-read" in {finding.name for finding in verdict_of(torn, plan_of()).noted}
+
+
+def test_atomic_reads_are_only_shown_by_requests_of_several_keys() -> None:
+    """What could have been half of a write and was whole passes; nothing of the sort is inconclusive, and says what is needed."""
+    for reads, outcome, why in (
+        ("r x2+y2 @b s1 4-5", Outcome.PASS, ""),
+        (
+            "r x2 @b s1 4-5; r y1 @b s1 6-7",
+            Outcome.INCONCLUSIVE,
+            "no read of several keys found a value that was written together",
+        ),
+    ):
+        clause = clause_of(history(TOGETHER, reads), "atomic_reads = true")
+        assert clause.outcome is outcome
+        assert why in clause.why
+    clause = clause_of(history(CLEAN), "atomic_reads = true")
+    assert (clause.outcome, clause.why) == (
+        Outcome.INCONCLUSIVE,
+        "no request was for several keys; those of the workload `multi-key` are",
+    )
+
+
+def test_the_keys_of_one_request_are_not_after_each_other() -> None:
+    """A session that wrote several keys in one request has not written one after the other, so their order was not tried."""
+    promise = 'sessions = { monotonic_writes = "any-node" }'
+    assert clause_of(history("w x1+y1 @a s0 0-1; r x1+y1 @b s1 4-5"), promise).n == 0
+    assert clause_of(history(TOGETHER, "r x2+y2 @b s1 4-5"), promise).n == 2
 
 
 def test_a_bound_for_a_fault_that_never_struck_is_undecided() -> None:

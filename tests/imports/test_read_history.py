@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checkers import fractured_reads
 from harness.errors import HistoryError
 from harness.history import NEVER, Function, History, Seen, Status
 from harness.imports import read_history
+from harness.plan import Contract
 
 DATA = Path(__file__).parent.parent / "data" / "histories"
 HEADER = "process,key,op,value,call_ns,return_ns\n"
@@ -134,6 +136,44 @@ def test_every_optional_column_is_kept(tmp_path: Path) -> None:
         (1, 4, 1, -1, 4, 8, 1, Status.OK, -1, Seen.ABSENT, 80, 85),
     ]
     assert history.sent_version.tolist() == [1, -1, -1, 2, -1]
+
+
+TORN = """process,key,op,version,call_ns,return_ns,group
+0,x,w,1,0,5,1
+0,y,w,1,0,5,1
+0,x,w,2,10,,2
+0,y,w,2,10,,2
+0,x,r,2,20,25,3
+0,y,r,1,20,25,3
+"""
+
+
+@pytest.mark.parametrize("name", ["history.csv", "history.jsonl", "history.parquet"])
+def test_the_keys_of_one_request_do_not_overlap(tmp_path: Path, name: str) -> None:
+    """They share group, call and return, and one process: also where nobody knows what became of it. What they show is judged."""
+    header, *lines = (line.split(",") for line in TORN.splitlines())
+    records = [
+        {key: int(cell) if cell.isdigit() else cell or None for key, cell in zip(header, line, strict=True)} for line in lines
+    ]
+    if name.endswith("parquet"):
+        pq.write_table(pa.Table.from_pylist([{**record, "process": "p"} for record in records]), tmp_path / name)
+        history = read_history(tmp_path / name)
+    else:
+        text = TORN if name.endswith("csv") else "".join(json.dumps(record) + "\n" for record in records)
+        history = read_text(tmp_path, text, name)
+    assert rows_of(history, "process", "group") == [(0, 1), (0, 1), (0, 2), (0, 2), (1, 3), (1, 3)]
+    (finding,) = fractured_reads.check(history, Contract()).findings
+    assert finding.witness == (1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("0,y,w,1,0,5,1", "0,y,w,1,0,6,1"), ("0,y,w,1,0,5,1", "0,x,w,2,0,5,1"), ("0,y,w,1,0,5,1", "0,y,w,1,0,5,")],
+    ids=["another return", "the same key", "another group"],
+)
+def test_what_is_no_request_of_several_keys_overlaps(tmp_path: Path, old: str, new: str) -> None:
+    """A process asks for several keys at a time only where all that a request shares is the same."""
+    assert "two operations of one process overlap" in refusal(tmp_path, TORN.replace(old, new))
 
 
 def test_a_value_written_twice_has_no_one_writer(tmp_path: Path) -> None:

@@ -37,6 +37,13 @@ def test_a_race_is_drawn_as_lanes_with_the_steps_beside_them():
     ]
 
 
+def test_a_request_of_several_keys_tells_what_came_of_each():
+    """In the order of the step."""
+    drawn = worked(all_bugs()["fractured"]).diagram
+    assert "A writes x and y at node-1: version 2 and version 2" in drawn
+    assert "B reads x and y at node-2: version 2 and version 1" in drawn
+
+
 def test_messages_cuts_and_processes_have_signs_of_their_own():
     """Lost and held messages end before their target, a cut has a cross, and a dead process has no lane."""
     drawn = lines(
