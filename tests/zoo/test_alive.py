@@ -18,7 +18,7 @@ def _engine(request):
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("name", ["blind-refill", "lock-pause", "gap-tolerance", "failover"])
+@pytest.mark.parametrize("name", ["blind-refill", "lock-pause", "gap-tolerance", "failover", "fractured"])
 def test_a_bug_shows_in_processes(name):
     """What must fire fires on the broken design, and nothing on the correct one: by gates, signals, lost messages and roles."""
     (found,) = show([name], "process")
