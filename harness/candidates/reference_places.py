@@ -52,6 +52,9 @@ class Places(AppNodes):
         options: how clients, and the places themselves, are let in.
     """
 
+    one_by_one = ""
+    """See ``AppNodes``: its places take requests of several keys."""
+
     def __init__(
         self,
         topology: Topology,

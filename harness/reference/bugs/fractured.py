@@ -40,10 +40,10 @@ BUG = Bug(
     schedule="""
         A writes x and y at node-1
         B reads y at node-2
-        hold 2 Invalidate from bus to node-2
+        hold 9 Invalidate from bus to node-2   # with those that the bus delivers again
         A writes x and y at node-1
-        wait 20ms                        # both invalidations are held by now
-        B reads x and y at node-2        # x was not kept: version 2; y: version 1
+        wait 20ms                              # both invalidations are held by now
+        B reads x and y at node-2              # x was not kept: version 2; y: version 1
         deliver from bus to node-2
     """,
     fires=frozenset({"fractured-read"}),
