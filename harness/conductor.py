@@ -22,6 +22,7 @@ from checkers import check
 from faults import FAULTS, Fault, refuse_direct, refuse_impossible, schedule
 from harness.candidates import CANDIDATES, Candidate, Capped, Guarded
 from harness.candidates.reference import Reference
+from harness.candidates.several import refuse_several
 from harness.contract import judge
 from harness.contract.text import contract_text
 from harness.durations import UNITS, format_duration
@@ -76,6 +77,7 @@ def prepare(plan: Plan) -> Experiment:
         workload = _named(WORKLOADS, spec)(spec, candidate.topology)
         if not workload.ordered:
             _refuse_version_order(plan)
+        refuse_several(spec, workload, candidate)
     if isinstance(candidate, Capped):
         _refuse_load(plan, candidate.load_cap)
     faults = tuple(_named(FAULTS, spec)(spec) for spec in plan.faults)

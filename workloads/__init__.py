@@ -1,9 +1,9 @@
 """What sessions do, one file each. Another workload is one more file and line here, or ``package.module:Class`` in a plan."""
 
 from harness.registry import Registry
-from workloads.base import Shard, Workload, WorkloadFactory
+from workloads.base import Several, Shard, Workload, WorkloadFactory
 
-__all__ = ["WORKLOADS", "Shard", "Workload", "WorkloadFactory"]
+__all__ = ["WORKLOADS", "Several", "Shard", "Workload", "WorkloadFactory"]
 
 WORKLOADS: Registry[WorkloadFactory] = Registry(
     "workload",

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.operations import Keyspace, Session
 from harness.plan import WorkloadSpec
@@ -73,6 +73,17 @@ class Workload(Protocol):
 
     def sessions(self, shard: Shard) -> Sequence[Session]:
         """One session for each of ``shard.sessions``, in that order."""
+
+
+@runtime_checkable
+class Several(Protocol):
+    """A workload with requests of several keys.
+
+    Attributes:
+        keys_at_once: how many keys one may have.
+    """
+
+    keys_at_once: int
 
 
 class WorkloadFactory(Protocol):

@@ -41,6 +41,7 @@ class MultiKey:
     def __init__(self, spec: WorkloadSpec, topology: Topology) -> None:
         self.options = spec.read(Options)
         self.topology = topology
+        self.keys_at_once = self.options.keys
 
     def sessions(self, shard: Shard) -> Sequence[Session]:
         """Sessions that share the shard's sets; each set is written by one of them."""

@@ -89,6 +89,17 @@ class Tuned(Protocol):
 
 
 @runtime_checkable
+class OneByOne(Protocol):
+    """A candidate that takes no request of several keys, though its protocol has some.
+
+    Attributes:
+        one_by_one: why.
+    """
+
+    one_by_one: str
+
+
+@runtime_checkable
 class Guarded(Protocol):
     """A candidate that does not let everybody in.
 

@@ -54,9 +54,11 @@ class AppNodes(OnRuntime):
 
     Attributes:
         topology, protocol, product: see ``harness.candidates.base.Candidate``.
+        one_by_one: see ``harness.candidates.abilities.OneByOne``.
     """
 
     protocol = "resp"
+    one_by_one = "its application reads and writes one key at a time"
 
     def __init__(
         self,

@@ -7,7 +7,8 @@ tests can feed it any bytes. It alone decides for every answer of its protocol w
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from harness.history import Function, Seen, Status
 from harness.registry import Registry
@@ -22,6 +23,7 @@ class Reply(NamedTuple):
         value: the bytes that a read found, whoever wrote them.
         error: what the server said, short and without what varies from one operation to the next; empty where the status is ok.
         redirect: the whole of what it said where it named another node to ask; else empty.
+        beside: the same for each further key of a read of several; all of one status.
     """
 
     status: Status
@@ -29,6 +31,7 @@ class Reply(NamedTuple):
     value: bytes = b""
     error: str = ""
     redirect: str = ""
+    beside: tuple[Reply, ...] = ()
 
 
 class ProtocolBreach(Exception):  # noqa: N818 - it is the server's breach, not an error of ours
@@ -49,6 +52,23 @@ class Codec(Protocol):
 
     def idle(self) -> bool:
         """Whether no bytes are left over. Bytes after a reply were asked for by nobody: they would pass for the next reply."""
+
+
+@runtime_checkable
+class ManyKeys(Protocol):
+    """A codec whose protocol has requests of several keys.
+
+    Attributes:
+        one_by_one: why there are none with the options that it was made with; empty if there are.
+    """
+
+    one_by_one: str
+
+    def request_many(self, function: Function, keys: Sequence[bytes], values: Sequence[bytes]) -> bytes:
+        """The bytes that ask for ``function`` on all ``keys`` at once; ``values`` only matter to a write."""
+
+    def feed_many(self, data: bytes, function: Function, count: int) -> Reply | None:
+        """As ``Codec.feed``, for the ``function`` in flight on ``count`` keys."""
 
 
 class CodecFactory(Protocol):

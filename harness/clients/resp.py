@@ -1,12 +1,17 @@
-"""RESP, the protocol of Redis and Valkey: GET, SET and DEL, read with hiredis' parser.
+"""RESP, the protocol of Redis and Valkey: GET, SET and DEL, read with hiredis' parser; and MGET, MSET and DEL of several keys.
 
 A nil is a ``MISS``: a store that may evict or expire cannot say that there never was a value. Whether misses are allowed is the
 contract's business.
 
 An error reply is ``fail`` where it is known to refuse a command before running it; every other error reply is ``info``.
+
+The list that answers MGET is read here and not by hiredis, which makes room for as many elements as a server says there are.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Sequence
 
 import hiredis
 
@@ -19,6 +24,7 @@ REFUSALS = frozenset(
         "READONLY",  # a replica
         "MOVED",  # another node has the slot
         "ASK",  # the slot is on its way to another node
+        "CROSSSLOT",  # the keys of one request belong to several slots
         "CLUSTERDOWN",  # the slot is served by nobody
         "TRYAGAIN",
         "LOADING",  # the data set is not in memory yet
@@ -43,6 +49,10 @@ LISTS = (b"*", b"%", b"~", b">", b"|")
 _READ, _OK, _HIT = Function.READ, Status.OK, Seen.HIT
 _WRITTEN = Reply(_OK)
 _MISS = Reply(_OK, Seen.MISS)
+_MAX_LINE = 2_048
+_MAX_VALUE = 8 << 20
+"""Longer values in a list than any of ours; a server's own limit is 512 MiB."""
+_LENGTH = re.compile(rb"[0-9]{1,7}")
 _VARIES = frozenset(("MOVED", "ASK"))
 """Errors whose text names a slot and the node to ask instead: as an error, only the first word is kept."""
 
@@ -52,11 +62,16 @@ class Resp:
 
     Args:
         expire_ms: how long every value that is written may live; 0 for ever.
+
+    Attributes:
+        one_by_one: see ``harness.clients.ManyKeys``.
     """
 
     def __init__(self, expire_ms: int = 0) -> None:
+        self.one_by_one = "MSET gives values no time to live" if expire_ms else ""
         self._expiry = b"$2\r\nPX\r\n$%d\r\n%d\r\n" % (len(str(expire_ms)), expire_ms) if expire_ms else b""
         self._reader = hiredis.Reader()
+        self._list = b""
         self._ahead = 0
 
     def request(self, function: Function, key: bytes, value: bytes = b"") -> bytes:
@@ -67,6 +82,12 @@ class Resp:
             words = 5 if self._expiry else 3
             return b"*%d\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b" % (words, len(key), key, len(value), value, self._expiry)
         return b"*2\r\n$3\r\nDEL\r\n$%d\r\n%b\r\n" % (len(key), key)
+
+    def request_many(self, function: Function, keys: Sequence[bytes], values: Sequence[bytes]) -> bytes:
+        """MGET, MSET, or DEL."""
+        if function is Function.WRITE:
+            return _command(b"MSET", *(word for item in zip(keys, values, strict=True) for word in item))
+        return _command(b"MGET" if function is _READ else b"DEL", *keys)
 
     def sent_ahead(self, commands: int) -> None:
         """So many answers will come that do not matter."""
@@ -117,9 +138,69 @@ class Resp:
             return _WRITTEN
         return Reply(Status.INFO, error=f"unexpected reply to a {function.name.lower()}")
 
+    def feed_many(self, data: bytes, function: Function, count: int) -> Reply | None:
+        """The reply to ``function`` on ``count`` keys, once it is complete: a list for a read, else as for one key."""
+        if function is not _READ:
+            return self.feed(data, function)
+        data = self._list + data
+        if self._reader.has_data() or not data.startswith(b"*"):
+            reply = self.feed(data, function)
+            return reply if reply is None or reply.status is not _OK else Reply(Status.INFO, error="no list in reply to a read")
+        found = _read_list(data, count)
+        self._list = data if found is None else b""
+        if found is None:
+            return None
+        (first, *others), rest = found
+        self._reader.feed(rest)
+        refused = next((reply for reply in (first, *others) if reply.status is not _OK), None)
+        return refused or first._replace(beside=tuple(others))
+
     def idle(self) -> bool:
         """Whether all bytes received belong to replies already given."""
         return not self._reader.has_data()
+
+
+def _command(*words: bytes) -> bytes:
+    return b"*%d\r\n%b" % (len(words), b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words))
+
+
+def _read_list(data: bytes, count: int) -> tuple[list[Reply], bytes] | None:
+    """The list of ``count`` values that ``data`` begins with, and what follows it; None while it is not whole.
+
+    Raises ``ProtocolBreach`` for any other list, and for one with lists in it.
+    """
+    header = b"*%d\r\n" % count
+    if not data.startswith(header):
+        if header.startswith(data):
+            return None
+        raise ProtocolBreach(f"not the list of {count} values that was asked for: {data[:40]!r}")
+    replies: list[Reply] = []
+    at = len(header)
+    while len(replies) < count:
+        end = data.find(b"\r\n", at, at + _MAX_LINE)
+        if end < 0:
+            if len(data) - at < _MAX_LINE:
+                return None
+            raise ProtocolBreach("a line without an end in a list")
+        kind, word = data[at : at + 1], data[at + 1 : end]
+        at = end + 2
+        if kind == b"$" and _LENGTH.fullmatch(word) and int(word) <= _MAX_VALUE:
+            value, after = data[at : at + int(word)], data[at + int(word) : at + int(word) + 2]
+            if not b"\r\n".startswith(after):
+                raise ProtocolBreach("a value in a list does not end where it should")
+            if len(after) < len(b"\r\n"):
+                return None
+            at += len(value) + 2
+            replies.append(Reply(_OK, _HIT, value))
+        elif (kind, word) in {(b"$", b"-1"), (b"_", b"")}:
+            replies.append(_MISS)
+        elif kind in {b":", b"+"}:
+            replies.append(Reply(_OK, _HIT, word))  # garbage, as for one key
+        elif kind == b"-":
+            replies.append(_refusal(word.decode(errors="replace")))
+        else:
+            raise ProtocolBreach(f"no value in a list: {(kind + word)[:40]!r}")
+    return replies, data[at:]
 
 
 def _refusal(text: str) -> Reply:

@@ -7,6 +7,8 @@ may still lose a fail-over to one that did not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import hiredis
 
 from harness.clients import ProtocolBreach, Reply
@@ -32,6 +34,11 @@ class WaitingResp(Resp):
     def request(self, function: Function, key: bytes, value: bytes = b"") -> bytes:
         """GET, SET and WAIT, or DEL and WAIT."""
         request = super().request(function, key, value)
+        return request if function is Function.READ else request + self._suffix
+
+    def request_many(self, function: Function, keys: Sequence[bytes], values: Sequence[bytes]) -> bytes:
+        """MGET, MSET and WAIT, or DEL and WAIT."""
+        request = super().request_many(function, keys, values)
         return request if function is Function.READ else request + self._suffix
 
     def feed(self, data: bytes, function: Function) -> Reply | None:

@@ -28,6 +28,7 @@ class Client:
         connections: by node; None where there is none at the moment.
         operation: what the session wants next or has in flight.
         op: id of the operation in flight, ``IDLE`` or ``WAITING``.
+        beside: ids of its further keys' rows, if it is called and for several.
         call_ns: when that one was sent, or began to wait.
         node: where the operation goes or is: what it names, or what the routing made of that.
         hops: how often a node sent it on to another.
@@ -35,6 +36,7 @@ class Client:
     """
 
     __slots__ = (
+        "beside",
         "call_ns",
         "connections",
         "hops",
@@ -56,6 +58,7 @@ class Client:
         self.connections: list[Connection | None] = [None] * nodes
         self.operation = Operation(Function.READ, -1, -1)
         self.op = IDLE
+        self.beside: list[int] = []
         self.call_ns = 0
         self.node = -1
         self.hops = 0

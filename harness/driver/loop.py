@@ -35,6 +35,7 @@ from harness.driver.following import Following
 from harness.driver.keys import Keys
 from harness.driver.oddities import Oddities
 from harness.driver.sessions import Sessions
+from harness.driver.several import Several
 from harness.driver.sockets import Sockets
 from harness.history import Function, Status
 from harness.journal import Journal
@@ -86,7 +87,8 @@ class Loop:
         self._journal = journal
         self._keys = keys
         self._oddities = Oddities(journal)
-        self._sessions = Sessions(journal, keys, processes, self._oddities)
+        self._several = Several(codec(), journal, keys, self._oddities)
+        self._sessions = Sessions(journal, keys, processes, self._oddities, self._several)
         self._cancelling = cancelling
         self._encode = codec().request
         self._router = router
@@ -207,6 +209,8 @@ class Loop:
         """Where the router sends the operation that names no node."""
         if self._router is None:
             raise RuntimeError("an operation names no node, and the candidate's clients have no routing")
+        if client.operation.beside:
+            raise RuntimeError("an operation for several keys names no node, and no node may have all of them")
         client.hops = 0
         name, function = self._keys.names[client.operation.key], client.operation.function
         return self._router.place(name, function, client.session, self.now_ns())
@@ -223,7 +227,9 @@ class Loop:
 
     def _request(self, client: Client) -> bytes:
         """The bytes of the operation in flight."""
-        function, key, _, version, _, _, _ = client.operation
+        function, key, _, version, _, _, beside = client.operation
+        if beside:
+            return self._several.request(client)
         if function is _READ:
             return self._keys.reads[key]
         name = self._keys.names[key]
@@ -256,16 +262,16 @@ class Loop:
             self._oddities.answered(client, connection.node, "unasked", data, at_ns)
             self._sockets.drop(connection)
             return
-        function = client.operation[0]
+        operation, codec = client.operation, connection.codec
         try:
-            reply = connection.codec.feed(data, function)
+            reply = self._several.feed(codec, data, client) if operation[6] else codec.feed(data, operation[0])
         except ProtocolBreach as breach:
             self._oddities.answered(client, connection.node, "no reply of this protocol", data, at_ns)
             self._lose(connection, f"protocol error: {breach}", at_ns)
             return
         if reply is None:
             return
-        if connection.unsent or not connection.codec.idle():
+        if connection.unsent or not codec.idle():
             # Answered before all was asked, or more than once: the next operation could not tell its own answer here.
             self._oddities.answered(client, connection.node, "out of step", data, at_ns)
             self._sockets.drop(connection)

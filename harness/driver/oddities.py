@@ -15,9 +15,9 @@ class Oddities:
         self._journal = journal
         self._count = 0
 
-    def answered(self, client: Client, node: int, what: str, data: bytes, at_ns: int) -> None:
-        """``node`` said ``data`` to ``client``."""
-        self.note(node, client.operation.key, f"{what}: {data[:200]!r}", at_ns)
+    def answered(self, client: Client, node: int, what: str, data: bytes, at_ns: int, *, key: int | None = None) -> None:
+        """``node`` said ``data`` to ``client``, of its operation's first key unless it is of another ``key``."""
+        self.note(node, client.operation.key if key is None else key, f"{what}: {data[:200]!r}", at_ns)
 
     def note(self, node: int, key: int, what: str, at_ns: int) -> None:
         """Keep it if it is one of the first; ``key`` is -1 where it is about none."""

@@ -22,6 +22,7 @@ from harness.clients import Reply
 from harness.driver.connection import IDLE, Client
 from harness.driver.keys import Keys
 from harness.driver.oddities import Oddities
+from harness.driver.several import Several
 from harness.history import NEVER, Function, Seen, Status
 from harness.journal import Journal
 from harness.operations import Outcome
@@ -40,20 +41,22 @@ class Sessions:
         journal, keys: the worker's.
         processes: fresh process numbers, unique over workers.
         oddities: where answers go that make no sense.
+        several: for the further keys of requests of several.
 
     Attributes:
         clients: who plays them.
         later: whose operation is due when, as a heap.
         ready: whose operation is due.
         stopping: whether nothing more is to be invoked.
-        ended: how many operations were ok, fail and info.
+        ended: how many requests were ok, fail and info.
     """
 
-    def __init__(self, journal: Journal, keys: Keys, processes: Iterable[int], oddities: Oddities) -> None:
+    def __init__(self, journal: Journal, keys: Keys, processes: Iterable[int], oddities: Oddities, several: Several) -> None:
         self._journal = journal
         self._keys = keys
         self._processes = iter(processes)
         self._oddities = oddities
+        self._several = several
         self.clients: Sequence[Client] = ()
         self.later: list[tuple[int, int, Client]] = []
         self.ready: list[Client] = []
@@ -94,7 +97,7 @@ class Sessions:
 
     def begin(self, client: Client) -> None:
         """Journal the call that ``client`` makes at its ``call_ns``."""
-        function, key, _, version, due_ns, group, _ = client.operation
+        function, key, _, version, due_ns, group, beside = client.operation
         call_ns = client.call_ns
         client.op = self._journal.begin(
             due_ns or call_ns,
@@ -108,27 +111,32 @@ class Sessions:
             client.workload,
             function,
         )
+        if beside:
+            self._several.begin(client)
 
     def succeed(self, client: Client, at_ns: int, reply: Reply) -> None:
         """The operation in flight is ``ok``."""
-        function, key, _, version, _, _, _ = client.operation
+        operation = client.operation
         seen = reply.seen
         seen_key = seen_version = seen_op = -1
         if seen is _HIT:
             seen, seen_key, seen_version, seen_op = self._keys.understand(reply.value)
             if seen is _GARBAGE:
                 self._oddities.answered(client, client.node, "not a value of this run", reply.value, at_ns)
-        elif function is not _READ and version > self._keys.acknowledged[key]:
-            self._keys.acknowledged[key] = version
+        elif operation[0] is not _READ and operation[3] > self._keys.acknowledged[operation[1]]:
+            self._keys.acknowledged[operation[1]] = operation[3]
         self._journal.end(client.op, at_ns, _OK, seen, seen_key, seen_version, seen_op)
+        beside = self._several.succeed(client, at_ns, reply) if operation[6] else ()
         client.op = IDLE
         self.ended[0] += 1
-        self._resume(client, Outcome(_OK, client.call_ns, at_ns, seen, seen_version), at_ns)
+        self._resume(client, Outcome(_OK, client.call_ns, at_ns, seen, seen_version, beside), at_ns)
 
     def end(self, client: Client, at_ns: int, status: Status, error: str) -> None:
         """The operation in flight is ``fail`` or ``info``."""
         return_ns = at_ns if status is Status.FAIL else NEVER
-        self._journal.end(client.op, return_ns, status, error=self._journal.error(error))
+        code = self._journal.error(error)
+        self._journal.end(client.op, return_ns, status, error=code)
+        beside = self._several.end(client, return_ns, status, code) if client.operation.beside else ()
         client.op = IDLE
         self.ended[status] += 1
         if status is Status.INFO:
@@ -136,7 +144,7 @@ class Sessions:
             pause_ns = 0
         else:
             pause_ns = FAIL_PAUSE_NS
-        self._resume(client, Outcome(status, client.call_ns, at_ns), at_ns + pause_ns)
+        self._resume(client, Outcome(status, client.call_ns, at_ns, beside=beside), at_ns + pause_ns)
 
     def _resume(self, client: Client, outcome: Outcome, not_before_ns: int) -> None:
         """Hand ``outcome`` to the session and note when its next operation is due."""

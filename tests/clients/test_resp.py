@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clients import CODECS, ProtocolBreach, Reply
+from harness.clients import CODECS, ManyKeys, ProtocolBreach, Reply
 from harness.clients.resp import LISTS, REFUSALS, Resp
 from harness.history import Function, Seen, Status
 
@@ -125,3 +125,118 @@ def test_no_bytes_crash_the_codec(data: bytes, function: Function) -> None:
     except ProtocolBreach:
         return
     assert reply is None or isinstance(reply, Reply)
+
+
+HIT, MISS = Reply(Status.OK, Seen.HIT, b"k|1|2"), Reply(Status.OK, Seen.MISS)
+
+
+def test_requests_of_several_keys_are_one_command() -> None:
+    """MGET, MSET and DEL as the protocol wants them, binary-safe."""
+    codec = Resp()
+    assert isinstance(codec, ManyKeys)
+    assert codec.request_many(READ, [b"a\r\n", b"b"], []) == b"*3\r\n$4\r\nMGET\r\n$3\r\na\r\n\r\n$1\r\nb\r\n"
+    assert (
+        codec.request_many(WRITE, [b"a", b"b"], [b"v", b"ww"])
+        == b"*5\r\n$4\r\nMSET\r\n$1\r\na\r\n$1\r\nv\r\n$1\r\nb\r\n$2\r\nww\r\n"
+    )
+    assert codec.request_many(DELETE, [b"a", b"b"], [b"", b""]) == b"*3\r\n$3\r\nDEL\r\n$1\r\na\r\n$1\r\nb\r\n"
+
+
+def test_values_with_a_time_to_live_are_written_one_by_one() -> None:
+    """MSET has no word for it, and says so before anything is asked."""
+    assert Resp().one_by_one == ""
+    assert "time to live" in Resp(expire_ms=1500).one_by_one
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (b"*2\r\n$5\r\nk|1|2\r\n$-1\r\n", HIT._replace(beside=(MISS,))),
+        (b"*2\r\n_\r\n$5\r\nk|1|2\r\n", MISS._replace(beside=(HIT,))),
+        (b"*2\r\n$0\r\n\r\n$2\r\n\r\n\r\n", Reply(Status.OK, Seen.HIT, b"", beside=(HIT._replace(value=b"\r\n"),))),
+        (b"*2\r\n:5\r\n+x\r\n", Reply(Status.OK, Seen.HIT, b"5", beside=(HIT._replace(value=b"x"),))),
+        (b"*2\r\n$5\r\nk|1|2\r\n-LOADING no\r\n", Reply(Status.FAIL, error="LOADING no")),
+        (b"*2\r\n-ERR odd\r\n$-1\r\n", Reply(Status.INFO, error="ERR odd")),
+        (b"-MASTERDOWN no\r\n", Reply(Status.FAIL, error="MASTERDOWN no")),
+        (b"-CROSSSLOT Keys in request\r\n", Reply(Status.FAIL, error="CROSSSLOT Keys in request")),
+        (b"-MOVED 3 127.0.0.1:1\r\n", Reply(Status.FAIL, error="MOVED", redirect="MOVED 3 127.0.0.1:1")),
+        (b"-ERR odd\r\n", Reply(Status.INFO, error="ERR odd")),
+        (b"$5\r\nk|1|2\r\n", Reply(Status.INFO, error="no list in reply to a read")),
+        (b"$-1\r\n", Reply(Status.INFO, error="no list in reply to a read")),
+    ],
+)
+def test_a_list_answers_key_by_key(answer: bytes, reply: Reply) -> None:
+    """Hits and misses in the order of the request; what went wrong with one key went wrong with the request."""
+    codec = Resp()
+    assert codec.feed_many(answer, READ, 2) == reply
+    assert codec.idle()
+    assert codec.feed(b"$-1\r\n", READ) == MISS, "the conversation goes on"
+    for cut in range(1, len(answer)):
+        assert codec.feed_many(answer[:cut], READ, 2) is None
+        assert codec.feed_many(answer[cut:], READ, 2) == reply
+
+
+def test_writes_of_several_keys_are_answered_as_of_one() -> None:
+    """One OK, one number or one error is for all of them."""
+    assert Resp().feed_many(b"+OK\r\n", WRITE, 3) == Reply(Status.OK)
+    assert Resp().feed_many(b":2\r\n", DELETE, 3) == Reply(Status.OK)
+    assert Resp().feed_many(b"-READONLY no\r\n", WRITE, 3) == Reply(Status.FAIL, error="READONLY no")
+    assert Resp().feed_many(b"+O", WRITE, 3) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"*1\r\n$-1\r\n",
+        b"*3\r\n$-1\r\n",
+        b"*-1\r\n",
+        b"*1000000000\r\n",
+        b"*22\r\n",
+        b"*+2\r\n",
+        b"*2\r\n*1000000000\r\n",
+        b"*2\r\n$-1\r\n%1\r\n",
+        b"*2\r\n$-2\r\n",
+        b"*2\r\n$9999999999\r\n",
+        b"*2\r\n$9999999\r\n",
+        b"*2\r\n$ 1\r\nx\r\n",
+        b"*2\r\n$1\r\nxyz",
+        b"*2\r\n#t\r\n",
+        b"*2\r\n" + b"+" * 3_000,
+        b"%1\r\n",
+        b">2\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n",
+    ],
+)
+def test_any_other_list_is_a_breach(answer: bytes) -> None:
+    """Too short, too long, lists within, lengths that are none: refused as soon as it shows, and no room is made for it."""
+    with pytest.raises(ProtocolBreach):
+        Resp().feed_many(answer, READ, 2)
+    for write in (WRITE, DELETE):
+        with pytest.raises(ProtocolBreach):
+            Resp().feed_many(answer, write, 2)
+
+
+def test_bytes_after_a_list_are_noticed() -> None:
+    """They would pass for the next operation's answer."""
+    codec = Resp()
+    assert codec.feed_many(b"*2\r\n$-1\r\n$-1\r\n*2\r\n", READ, 2) == MISS._replace(beside=(MISS,))
+    assert not codec.idle()
+
+
+_PART = st.sampled_from(
+    [b"*2\r\n", b"*1", b"$5\r\n", b"k|1|2\r\n", b"$-1\r\n", b"\r\n", b"-ERR x\r\n", b":1\r\n", b"+OK\r\n", b"_\r\n"]
+)
+
+
+@given(st.lists(_PART | st.binary(max_size=12), max_size=8), st.sampled_from([READ, WRITE, DELETE]))
+def test_no_bytes_crash_the_reading_of_lists(pieces: list[bytes], function: Function) -> None:
+    """Any bytes, in any pieces, are a reply, the beginning of one, or a breach; a reply has as many keys as were asked for."""
+    codec = Resp()
+    for data in pieces:
+        try:
+            reply = codec.feed_many(data, function, 2)
+        except ProtocolBreach:
+            return
+        if reply is not None:
+            assert len(reply.beside) == (reply.status is Status.OK and function is READ)
+            return

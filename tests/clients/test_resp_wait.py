@@ -61,3 +61,15 @@ def test_garbage_instead_of_a_number_is_a_breach():
         codec.feed(b"+OK\r\n", WRITE)
         with pytest.raises(ProtocolBreach):
             codec.feed(garbage, WRITE)
+
+
+def test_writes_of_several_keys_wait_once():
+    """One WAIT is for all of them; reads of several do not wait."""
+    codec = WaitingResp(wait=1, wait_ms=250)
+    wait = b"*3\r\n$4\r\nWAIT\r\n$1\r\n1\r\n$3\r\n250\r\n"
+    assert codec.request_many(WRITE, [b"k"], [b"v"]) == b"*3\r\n$4\r\nMSET\r\n$1\r\nk\r\n$1\r\nv\r\n" + wait
+    assert codec.request_many(READ, [b"k"], []) == b"*2\r\n$4\r\nMGET\r\n$1\r\nk\r\n"
+    assert codec.feed_many(b"+OK\r\n", WRITE, 2) is None
+    assert codec.feed_many(b":0\r\n", WRITE, 2) == Reply(Status.INFO, error="WAIT: 0 of 1")
+    assert codec.feed_many(b"*2\r\n$-1\r\n$-1\r\n", READ, 2) == Reply(Status.OK, Seen.MISS, beside=(Reply(Status.OK, Seen.MISS),))
+    assert codec.idle()
