@@ -291,6 +291,7 @@ def cost(
     reads: Annotated[float, typer.Option(metavar="N", min=0.1, max=10_000, help="Reads a second at each node.")] = 40,
     writes: Annotated[float, typer.Option(metavar="N", min=0.1, max=10_000, help="Writes a second in the whole fleet.")] = 20,
     check: Annotated[bool, typer.Option(help="Count on virtual fleets, too: takes some minutes.")] = True,
+    real: Annotated[bool, typer.Option(help="Count on real processes, too, at 3, 6 and 12 nodes; not with --no-check.")] = True,
     jobs: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=256, help="Processes at once.", show_default="one for each core")
     ] = None,
@@ -301,13 +302,14 @@ def cost(
 
     For every strategy of the reference fleet, from 3 to 10,000 nodes: how stale reads get, how long a write takes, how many
     messages it brings about, what the source of truth has to bear, what nodes keep beside values, and who still has answers
-    while one node is cut off. By closed forms, which are checked by counting on virtual fleets of some sizes.
+    while one node is cut off. By closed forms, which are checked by counting: on virtual fleets of some sizes, and on fleets of
+    real processes on this machine, under a small load of their own.
     """
     from harness.cli.cost import run_cost
     from harness.cost.study import Question
 
     question = Question(keys=keys, reads=reads, writes=writes)
-    return run_cost(nodes=nodes, question=question, check=check, processes=jobs, out=out, quiet=quiet)
+    return run_cost(nodes=nodes, question=question, check=check, real=real, processes=jobs, out=out, quiet=quiet)
 
 
 @app.command(epilog=_after("anachron doctor", status="0 the built-in plan can run here, 255 it cannot."))

@@ -5,68 +5,68 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import inf
+from typing import Any
 
 from markupsafe import Markup
 
 from harness.cost.charts import charts
+from harness.cost.compare import TOLERANCE, Difference, differences
 from harness.cost.forms import FORMS
-from harness.cost.study import Question, Row
+from harness.cost.study import REAL, SPARSE, Part, Question, Row
 from harness.durations import format_duration
 from reports.templates import asset, policy, templates
 
-_DIFFERS = 0.15
-"""From this share on a difference between theory and counting is told."""
-_LEAST = {"write_ns": 1e5, "messages": 1.0, "origin": 5.0, "metadata": 2.0, "cut_reads": 0.25}
-"""Differences below this are nothing to tell, whatever their share."""
-
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """Where counting says something else than theory.
+class Answers:
+    """All that was found.
 
     Attributes:
-        strategy, nodes, quantity: of what.
-        form, counted: both words.
+        rows: to the user's question.
+        sparse: of the largest fleet, under a load that leaves it time.
+        small: of fleets that were real processes, too; none if they were not to be.
+        refusal: why there are no real fleets; empty if there are.
     """
 
-    strategy: str
-    nodes: int
-    quantity: str
-    form: float
-    counted: float
+    rows: Sequence[Row]
+    sparse: Sequence[Row] = ()
+    small: Sequence[Row] = ()
+    refusal: str = ""
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """Where counting says something else than theory."""
+        return differences([*ordered(self.rows), *ordered(self.sparse), *ordered(self.small)])
 
 
-def differences(rows: Sequence[Row]) -> tuple[Difference, ...]:
-    """All that are worth telling."""
-    found = []
-    for row in rows:
-        for quantity, least in _LEAST.items():
-            form = getattr(row, quantity)
-            counted = getattr(row.measured, quantity) if row.measured else form
-            if abs(form - counted) > max(least, _DIFFERS * max(abs(form), abs(counted))):
-                found.append(Difference(row.strategy, row.nodes, quantity, form, counted))
-    return tuple(found)
+_PLACES = {name: place for place, name in enumerate(FORMS)}
 
 
 def ordered(rows: Sequence[Row]) -> tuple[Row, ...]:
     """By size, the exact strategies first."""
-    places = {name: place for place, name in enumerate(FORMS)}
-    return tuple(sorted(rows, key=lambda row: (row.nodes, places[row.strategy])))
+    return tuple(sorted(rows, key=lambda row: (row.nodes, _PLACES[row.strategy])))
 
 
-def page(rows: Sequence[Row], question: Question, nodes: int, facts: Mapping[str, str]) -> str:
+def page(answers: Answers, question: Question, nodes: int, facts: Mapping[str, str]) -> str:
     """The whole page; its table and its answer are for a fleet of ``nodes``."""
-    shown = [row for row in ordered(rows) if row.nodes == nodes]
+    shown = [row for row in ordered(answers.rows) if row.nodes == nodes]
     return (
         templates()
         .get_template("cost.html")
         .render(
             rows=shown,
-            all_rows=[row for row in ordered(rows) if row.measured],
+            all_rows=[row for row in ordered(answers.rows) if row.measured],
+            sparse=ordered(answers.sparse),
+            sparse_load=SPARSE.question,
+            small=sorted(answers.small, key=lambda row: (_PLACES[row.strategy], row.nodes)),
+            real_load=REAL.question,
+            refusal=answers.refusal,
+            tolerance=TOLERANCE,
             nodes=nodes,
             load=question.load(nodes),
-            charts=charts(rows),
-            differences=differences(rows),
+            charts=charts(answers.rows),
+            differences=answers.differences,
             answer=answer(shown),
             facts=facts,
             style=Markup(asset("page.css")),  # noqa: S704 - our own file
@@ -101,8 +101,25 @@ def answer(rows: Sequence[Row]) -> tuple[str, ...]:
     return watched, told, asked, aged
 
 
-def document(rows: Sequence[Row], question: Question, facts: Mapping[str, str]) -> str:
+def document(answers: Answers, question: Question, facts: Mapping[str, str]) -> str:
     """All of it as JSON."""
+
+    def told(part: Part, rows: Sequence[Row]) -> Mapping[str, Any]:
+        return {"question": _plain(part.question), "rows": [asdict(row) for row in ordered(rows)]}
+
     return json.dumps(
-        {"question": asdict(question), "facts": dict(facts), "rows": [asdict(row) for row in ordered(rows)]}, indent=1
+        {
+            "question": _plain(question),
+            "facts": dict(facts),
+            "rows": [asdict(row) for row in ordered(answers.rows)],
+            "sparse": told(SPARSE, answers.sparse),
+            "real": {**told(REAL, answers.small), "refusal": answers.refusal},
+            "differences": [asdict(difference) for difference in answers.differences],
+        },
+        indent=1,
     )
+
+
+def _plain(question: Question) -> Mapping[str, Any]:
+    """Without numbers that JSON does not have."""
+    return {name: None if value == inf else value for name, value in asdict(question).items()}

@@ -1,24 +1,33 @@
-"""The whole study: every strategy at every size, by its closed forms, and checked on virtual fleets of some sizes."""
+"""The whole study: every strategy at every size by its closed forms, checked on virtual fleets of some sizes and on real ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
+from math import inf
 from multiprocessing import get_context
+from pathlib import Path
 
 from harness.cost.case import Case, Load, S
 from harness.cost.forms import FORMS, Forms
-from harness.cost.measured import Measured, measure
+from harness.cost.measured import OPERATIONS, measure
+from harness.cost.real import count_real
+from harness.cost.records import Measured, Real
 from harness.durations import UNITS
+from harness.errors import AnachronError
 from harness.plan import Contract
 from harness.reference.zoo import designs
 from harness.simulation.fleet import PACE
 
 CHECKED = (3, 12, 100, 1_000)
-"""Sizes at which the forms are checked. Larger fleets are mostly heartbeats: ten thousand nodes take minutes each."""
+"""Sizes at which the forms are checked, for any question. Larger fleets are mostly heartbeats, and take minutes each."""
 SIZES = (3, 6, 12, 30, 60, 100, 300, 600, 1_000, 3_000, 6_000, 10_000)
 """Sizes for which the forms are drawn."""
+_TIMES = {"ttl_ns": 1 * S, "window_ns": 500 * UNITS["ms"], "check_ns": 100 * UNITS["ms"], "forget_ns": 2 * S}
+"""The same for all strategies that have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +39,71 @@ class Question:
         reads: a second at each node; larger fleets are read more sparsely, see ``most_reads``.
         writes: a second in the whole fleet.
         most_reads: a second in the whole fleet.
+        times: settings that differ from those of other questions, by their names.
     """
 
     keys: int = 20
     reads: float = 40.0
     writes: float = 20.0
     most_reads: float = 10_000.0
+    times: Mapping[str, int] = field(default_factory=dict)
 
     def load(self, nodes: int) -> Load:
         """The load of a fleet of ``nodes``."""
         return Load(self.keys, min(self.reads, self.most_reads / nodes), self.writes)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Fleets that are looked at under one question.
+
+    Attributes:
+        question: which.
+        sizes: how many nodes they have.
+        checked: the sizes at which virtual fleets are counted.
+        strategies: what they are.
+        operations: how many are counted about.
+        cut: whether a node is cut off, too.
+    """
+
+    question: Question
+    sizes: Sequence[int]
+    checked: Sequence[int]
+    strategies: Sequence[str] = tuple(FORMS)
+    operations: int = OPERATIONS
+    cut: bool = True
+
+
+SPARSE = Part(
+    # One key, few writes, and a tenth of the usual heartbeats, which would be most of what happens.
+    Question(
+        keys=1, reads=1.0, writes=4.0, most_reads=inf, times={"heartbeat_ns": 1 * S, "lease_ns": 5 * S, "silence_ns": 3 * S}
+    ),
+    sizes=(10_000,),
+    checked=(10_000,),
+    # A write of any other is a few messages at any size, or what it costs nodes comes with their next reads.
+    strategies=(
+        "sync-invalidation",
+        "tracking",
+        "broadcast-alo",
+        "broadcast-update",
+        "broadcast-amo",
+        "two-tier",
+        "refresh-ahead",
+    ),
+    cut=False,
+)
+"""The largest fleet: whether a write that tells every node still costs each of so many the same."""
+
+REAL = Part(
+    # So much as all processes of the fleet together bear on two cores. Who gets none of them for a while is not yet lost.
+    Question(keys=10, reads=20.0, writes=50.0, times={"silence_ns": 1 * S}),
+    sizes=(3, 6, 12),
+    checked=(3, 6, 12),
+    operations=10_000,
+    cut=False,
+)
+"""The fleets that are counted as real processes, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +116,8 @@ class Row:
         linearizable: whether reads and writes are.
         write_ns, messages, origin, metadata, cut_reads, others_wait_ns: as in ``harness.cost.forms.Forms``.
         measured: the same, counted; None where it was not.
+        real: the same, counted on real processes; None where it was not.
+        trouble: why a real fleet could not be counted; empty if it was, or was not to be.
     """
 
     strategy: str
@@ -65,17 +131,29 @@ class Row:
     cut_reads: float
     others_wait_ns: float
     measured: Measured | None = None
+    real: Real | None = None
+    trouble: str = ""
 
 
-def rows(question: Question, sizes: Sequence[int], checked: Sequence[int], processes: int) -> Iterator[Row]:
-    """Every strategy at every size; those at the sizes in ``checked`` are measured, side by side in so many processes."""
-    yield from (row_of(question, name, nodes) for name, nodes in product(FORMS, sizes) if nodes not in checked)
-    jobs = [(question, name, nodes) for nodes, name in product(sorted(checked, reverse=True), FORMS)]
+def rows(part: Part, processes: int) -> Iterator[Row]:
+    """Every strategy at every size; those at the sizes to be checked are measured, side by side in so many processes."""
+    pairs = product(part.strategies, part.sizes)
+    yield from (row_of(part.question, name, nodes) for name, nodes in pairs if nodes not in part.checked)
+    jobs = [(part, name, nodes) for nodes, name in product(sorted(part.checked, reverse=True), part.strategies)]
     if not jobs:
         return
     # A new process for each: what a fleet of thousands has taken of the memory is given back.
-    with get_context("spawn").Pool(processes, maxtasksperchild=1) as pool:
+    with get_context("spawn").Pool(processes, _leave_interrupts, maxtasksperchild=1) as pool:
         yield from pool.imap_unordered(_measured, jobs)
+
+
+def really(part: Part, found: Sequence[Row], processes: int) -> Iterator[Row]:
+    """The rows that were found, counted on real fleets as well, of which so many run at once."""
+    with tempfile.TemporaryDirectory(prefix="anachron-cost-") as directory:
+        largest_first = sorted(found, key=lambda row: -row.nodes)
+        jobs = [(part.question, row, Path(directory) / f"{row.strategy}-{row.nodes}") for row in largest_first]
+        with get_context("spawn").Pool(processes, _leave_interrupts) as pool:
+            yield from pool.imap_unordered(lived, jobs)
 
 
 def row_of(question: Question, name: str, nodes: int) -> Row:
@@ -97,13 +175,29 @@ def row_of(question: Question, name: str, nodes: int) -> Row:
 
 
 def case_of(question: Question, name: str, nodes: int) -> tuple[Case, Contract]:
-    """The case, with the same times for all strategies that have them, and what the strategy promises with these."""
+    """The case, and what the strategy promises with its times."""
     design = designs()[name]
-    settings = replace(design.settings, ttl_ns=1 * S, window_ns=500 * UNITS["ms"], check_ns=100 * UNITS["ms"], forget_ns=2 * S)
+    settings = replace(design.settings, **_TIMES | dict(question.times))
     return Case(nodes, question.load(nodes), settings, PACE), design.promise(settings, PACE.most_ns)
 
 
-def _measured(job: tuple[Question, str, int]) -> Row:
-    question, name, nodes = job
-    case, _ = case_of(question, name, nodes)
-    return replace(row_of(question, name, nodes), measured=measure(designs()[name], case))
+def _measured(job: tuple[Part, str, int]) -> Row:
+    part, name, nodes = job
+    case, _ = case_of(part.question, name, nodes)
+    measured = measure(designs()[name], case, operations=part.operations, cut=part.cut)
+    return replace(row_of(part.question, name, nodes), measured=measured)
+
+
+def lived(job: tuple[Question, Row, Path]) -> Row:
+    """The row, counted on real processes that live in a directory; or why they could not be."""
+    question, row, directory = job
+    case, _ = case_of(question, row.strategy, row.nodes)
+    try:
+        return replace(row, real=count_real(row.strategy, case, directory))
+    except AnachronError as error:
+        return replace(row, trouble=str(error))
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C goes to the whole group of processes; whoever started this one ends it then."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

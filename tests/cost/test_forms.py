@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.cost.case import Case, Load
+from harness.cost.compare import differences
 from harness.cost.forms import FORMS
 from harness.cost.measured import measure
-from harness.cost.page import differences
-from harness.cost.study import Question, case_of, row_of
+from harness.cost.study import SPARSE, Question, case_of, row_of
 from harness.reference.settings import Settings
 from harness.reference.zoo import designs
 from harness.simulation.network import Pace
@@ -39,13 +41,24 @@ def test_a_form_that_is_wrong_is_told():
     assert [difference.quantity for difference in differences([wrong])] == ["messages"]
 
 
+def test_the_sparse_question_is_the_same_at_a_smaller_size():
+    """Few nodes under the load of the largest fleet: theory holds, and what a cut would tell is not told."""
+    case, _ = case_of(SPARSE.question, "broadcast-alo", 300)
+    row, counted = row_of(SPARSE.question, "broadcast-alo", 300), measure(designs()["broadcast-alo"], case, cut=False)
+    assert counted.messages == pytest.approx(row.messages, rel=0.1)
+    assert counted.cut_reads is None
+    assert counted.others_wait_ns is None
+    assert counted.idle == pytest.approx(300, rel=0.05)  # a heartbeat to each, once a second
+    assert differences([replace(row, measured=counted)]) == ()
+
+
 def _fields(row):
     return {name: getattr(row, name) for name in row.__slots__}
 
 
 def test_every_strategy_that_is_compared_is_one_of_the_zoo():
     """And every strategy of the zoo is compared, but for those that are no strategy of a near cache over one source."""
-    assert set(designs()) - FORMS.keys() <= {"broadcast-amo-replica", "pool", "replicas", "replicated", "tags"}
+    assert set(designs()) - FORMS.keys() <= {"broadcast-amo-replica", "pool", "read-atomic", "replicas", "replicated", "tags"}
     assert FORMS.keys() <= set(designs())
 
 

@@ -24,6 +24,7 @@ from harness.reference.rules import Rule, kind_of, kind_of_reply, striking
 from harness.reference.settings import Settings
 
 from .connections import Connection, Peer
+from .counts import Counts
 from .server import PEER
 from .service import Service
 from .wire import encode_command, read_command
@@ -60,6 +61,7 @@ class LivePlace(Host):
         role: who it says it is, beside its process.
         gates: at which its flows can be held.
         rules: what is done to single messages on their way to another place, by its name.
+        counts: what it has sent and served so far.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class LivePlace(Host):
         self.role = ""
         self.gates = Gates()
         self.rules: dict[str, list[Rule]] = {}
+        self.counts = Counts()
         self._dial = dial
         self._services = services
         self._timeout_s = settings.call_timeout_ns / 1e9
@@ -197,6 +200,7 @@ class LivePlace(Host):
         """Let the other side hear something now and then."""
         while True:
             connection.writer.write(encode_command(_BEAT))
+            self.counts.beats += 1
             await asyncio.sleep(self._silence_s / 4)
 
     def _take(self, name: str, words: list[bytes]) -> None:
@@ -206,6 +210,7 @@ class LivePlace(Host):
             case [b"ASK", number, question]:
                 request = decode(question)
                 kind = kind_of_reply(request)
+                self.counts.served[kind_of(request)] += 1
 
                 def finished(reply: Any, error: Exception | None) -> None:
                     if error is None:
@@ -222,8 +227,8 @@ class LivePlace(Host):
     def deliver(self, to: str) -> None:
         """Forget the rules on the way to another place; what they held goes on its way, in order."""
         for rule in self.rules.pop(to, ()):
-            for command in rule.held:
-                self._write(to, command)
+            for kind, command in rule.held:
+                self._write(to, kind, command)
 
     @property
     def held(self) -> int:
@@ -234,16 +239,18 @@ class LivePlace(Host):
         command = encode_command(*words)
         rule = striking(self.rules.get(to, ()), kind)
         if rule is None or rule.act == "double":
-            self._write(to, command)
+            self._write(to, kind, command)
             if rule is not None:
-                asyncio.get_running_loop().call_later(_DOUBLE_S, self._write, to, command)
+                asyncio.get_running_loop().call_later(_DOUBLE_S, self._write, to, kind, command)
         elif rule.act == "hold":
-            rule.held.append(command)
+            rule.held.append((kind, command))
 
-    def _write(self, to: str, command: bytes) -> None:
+    def _write(self, to: str, kind: str, command: bytes) -> None:
         connection = self._connected.get(to)
         if connection is not None and not connection.writer.is_closing():
             connection.writer.write(command)
+            self.counts.sent[kind] += 1
+            self.counts.bytes += len(command)
 
     async def _keep(self, name: str, peer: Peer) -> None:
         """Be connected with a place, again and again."""

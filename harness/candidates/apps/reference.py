@@ -2,7 +2,7 @@
 
 Beside what every application node understands there is, for the harness, ``HOLD gate`` and ``RELEASE gate``; ``MEDDLE act count
 kind place`` and ``DELIVER place``, which strike single messages to another place; ``HELD``, which is how many flows and messages
-are held here; and, at the origin, ``AUDIT``.
+are held here; ``STATS``, which is what it has sent and served so far; and, at the origin, ``AUDIT``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from harness.reference.books import kept
 from harness.reference.bus import Log
 from harness.reference.design import Design
 from harness.reference.effects import Flow, Refused, Unreachable
@@ -159,6 +160,8 @@ class Reference:
                 return "OK"
             case [b"HELD"]:
                 return self._place.held
+            case [b"STATS"]:
+                return self._place.counts.document(kept(self._place.actor))
             case [b"MEDDLE", act, count, kind, target]:
                 rule = Rule(kind.decode(), act.decode(), int(count))  # type: ignore[arg-type] # the harness knows the three
                 self._place.rules.setdefault(target.decode(), []).append(rule)
