@@ -88,7 +88,8 @@ _LAGGING = (
 _AUDIT = "SELECT key, version, op FROM commits WHERE NOT gone ORDER BY place"
 _WAITING = "SELECT place, key, stamp FROM outbox ORDER BY place LIMIT 100 FOR UPDATE SKIP LOCKED"
 _TOLD = "DELETE FROM outbox WHERE place = ANY($1::bigint[])"
-_SEAL = "INSERT INTO seal VALUES (true)"
+_SEAL = ("LOCK TABLE seal IN ACCESS EXCLUSIVE MODE", "INSERT INTO seal VALUES (true)")
+"""Whoever commits has looked at the table and holds it until the end: the lock waits for all who found it empty."""
 _EMPTY_S = 0.005
 """How long the outbox is left alone once it is empty."""
 
@@ -158,7 +159,9 @@ class PostgresOrigin:
         """All values that are committed, in order; to seal is to let nothing be committed ever after."""
         async with self._database.use() as connection:
             if seal:
-                await connection.execute(_SEAL)
+                async with connection.transaction():
+                    for statement in _SEAL:
+                        await connection.execute(statement)
             rows = await connection.fetch(_AUDIT)
         return [Value(row["key"], row["version"], row["op"]) for row in rows]
 
