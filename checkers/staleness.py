@@ -161,6 +161,7 @@ def _proof(history: History, found: Reads, at: int, allowed: str, lo: int) -> Pr
     witnesses = np.flatnonzero((found.place >= newest) & (found.place < table.first[table.key[place] + 1]))
     fresh = int(found.row[witnesses[np.argmin(found.return_ns[witnesses])]]) if len(witnesses) else -1
     seen = first_sight(history, row)
+    named = int(history.rows_of(history.seen_op[[row]])[0])  # another write than the older one where two share a version
     known = "acknowledged" if table.ack_ns[newest] < NEVER else "seen"
     name, newer_name = wording.name(history, row), wording.name(history, newer_write)
     return Proof(
@@ -172,7 +173,7 @@ def _proof(history: History, found: Reads, at: int, allowed: str, lo: int) -> Pr
             wording.read(history, row),
             f"However, {newer_name} had been {known} {format_duration(lo)} before {name} was called: {allowed}.",
         ),
-        rows=(row, newer_write, fresh, older_write, *seen),
+        rows=(row, newer_write, fresh, older_write, named, *seen),
         key=wording.key(history, row),
         nodes=(wording.node(history, row),),
     )
