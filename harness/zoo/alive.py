@@ -33,8 +33,12 @@ ONLY_SIMULATED = {
     "empty-primary": "a process that dies loses its disk with its memory",
     "fill-replica": "the lag of a replica is exact in virtual time only",
     "inval-before-repl": "the lag of a replica is exact in virtual time only",
+    "rdb-restart": "a process that dies loses its disk with its memory",
 }
 """Bugs whose schedules need what a real process does not have, and why."""
+
+_TIMES = {"gutter-delete": {"ttl": "6s"}}
+"""Settings for bugs whose schedules last longer where a process takes a while to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,9 @@ def show(names: Sequence[str], runtime: str) -> Iterator[Shown]:
 
 def _lived(bug: Bug, strategy: str, runtime: str) -> Trial:
     """The bug's schedule on real processes, held to what the correct design promises over sockets."""
-    fleet = Reference(CandidateSpec.model_validate({"kind": "reference", "strategy": strategy, "nodes": bug.nodes}))
-    contract = bug.correct.promise(bug.correct.settings, HOP_NS)
+    spec = {"kind": "reference", "strategy": strategy, "nodes": bug.nodes, **_TIMES.get(bug.name, {})}
+    fleet = Reference(CandidateSpec.model_validate(spec))
+    contract = fleet.promise(HOP_NS)
     with tempfile.TemporaryDirectory(prefix="anachron-zoo-") as directory:
         made = RUNTIMES.load(runtime)(Path(directory))
         history = asyncio.run(force_live(fleet, made, parse_script(bug.schedule, bug.name), settle_ns(contract)))

@@ -2,6 +2,9 @@
 
 Gates and rules are shut and laid down in the processes themselves; links are cut, and processes paused, killed and restarted, by
 the runtime. Where the schedule lets time pass, a little more is waited: real messages take as long as the machine lets them.
+
+What is sent into a cut is lost in virtual time. A real connection would still deliver it afterwards; so a cut is mended only when
+both ends have given their connection up. After that, and after a restart, the schedule goes on when they are connected again.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from harness.store.epochs import assign_epochs
 from harness.store.logs import Audit, Sample
 from harness.topology import Link
 from harness.values import decode_value, encode_value
+from harness.zoo.places import Places
 from workloads.base import Shard
 from workloads.settle import Settle
 
@@ -77,13 +81,12 @@ class _Stage:
         self._acknowledged: dict[int, int] = {}
         self._samples: list[Sample] = []
         self._nodes = [node.name for node in fleet.topology.nodes if node.role == "node"]
-        self._places = [node.name for node in fleet.topology.nodes]
-        self._admins: dict[str, Admin] = {}
+        self._places = Places({})
         self._origin_ns = time.monotonic_ns()
 
     async def run(self, steps: Sequence[Step], settle_ns: int) -> History:
         """Take the steps, probe, and put the history together."""
-        self._admins = {name: Admin(self._runtime.endpoint(name)) for name in self._places}
+        self._places = Places({node.name: Admin(self._runtime.endpoint(node.name)) for node in self._fleet.topology.nodes})
         self._origin_ns = time.monotonic_ns()
         for node in self._nodes:
             await self._look(node)
@@ -113,8 +116,7 @@ class _Stage:
                 session.work.cancel()
             for admin in session.connections.values():
                 admin.close()
-        for admin in self._admins.values():
-            admin.close()
+        self._places.close()
 
     async def _take(self, step: Step) -> None:
         match step:
@@ -138,7 +140,7 @@ class _Stage:
                 links = [link for link in self._fleet.topology.links if {link.source, link.target} == {one, other}]
                 if not links:
                     raise _no(step, f"there is no link between {one} and {other}")
-                await (self._runtime.cut if cut else self._runtime.mend)(links)
+                await (self._runtime.cut(links) if cut else self._mend(links))
             case Process(_, act, place, keep_data):
                 self._check(step, place)
                 await self._process(act, place, keep_data=keep_data)
@@ -157,6 +159,12 @@ class _Stage:
             case _:
                 await self._runtime.restart(place, keep_data=keep_data)
                 await self._fleet.ready(place)
+                await self._places.joined([link for link in self._fleet.topology.links if place in {link.source, link.target}])
+
+    async def _mend(self, links: Sequence[Link]) -> None:
+        await self._places.parted(links)
+        await self._runtime.mend(links)
+        await self._places.joined(links)
 
     async def _invoke(self, step: Step, name: str, function: Function, keys: tuple[str, ...], node: str) -> None:
         self._check(step, node)
@@ -168,9 +176,9 @@ class _Stage:
         (index, version), *beside = [self._item(function, key) for key in keys]
         group = next(self._groups) if beside else -1
         operation = Operation(function, index, self._nodes.index(node), version, group=group, beside=tuple(beside))
-        before = await self._held()
+        before = await self._places.held()
         session.work = asyncio.create_task(self._operate(session, operation))
-        while not session.work.done() and await self._held() == before:  # noqa: ASYNC110 - what is held shows only when asked
+        while not session.work.done() and await self._places.held() == before:  # noqa: ASYNC110 - what is held shows only when asked
             await asyncio.sleep(_LOOK_S)
 
     def _item(self, function: Function, key: str) -> tuple[int, int]:
@@ -255,18 +263,10 @@ class _Stage:
             except StopIteration:
                 return
 
-    async def _held(self) -> int:
-        """How many flows and messages are held anywhere; a place that does not answer holds nothing that we know of."""
-        held = 0
-        for admin in self._admins.values():
-            with suppress(OSError):
-                held += int(await admin.call("HELD", within_ns=100 * UNITS["ms"]))
-        return held
-
     async def _tell(self, step: Step, place: str, *words: str) -> None:
         self._check(step, place)
         try:
-            await self._admins[place].call(*words)
+            await self._places.tell(place, *words)
         except OSError as error:
             raise _no(step, str(error)) from None
 
@@ -284,7 +284,7 @@ class _Stage:
 
     def _check(self, step: Step, place: str) -> None:
         if place not in self._places:
-            raise _no(step, f"there is no {place} among {', '.join(self._places)}")
+            raise _no(step, f"there is no {place} among {self._places}")
 
     def _now_ns(self) -> int:
         return time.monotonic_ns() - self._origin_ns

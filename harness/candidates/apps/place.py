@@ -3,6 +3,8 @@
 Two places that are linked have one connection, which one of them opens and both speak on, in order: messages, requests, replies.
 Without it nothing is sent; as in the simulation, whoever wants something to arrive asks again. One on which nothing is heard for
 a while is given up: after a cut, a new one is there sooner than the system repeats what the old one owes.
+
+A process that begins where another one died knows that there was one, and nothing more: a mark is all that it has on its disk.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from harness.reference.codec import decode, encode
@@ -35,6 +38,8 @@ _DOUBLE_S = 0.01
 """How long after a message its double follows."""
 _AGAIN_S = 0.05
 """How long a place waits before it tries to connect again."""
+_MARK = Path("began")
+"""In the working directory: a process before this one has begun here. Nothing else of it is on the disk."""
 
 
 class LoopTimer:
@@ -99,7 +104,16 @@ class LivePlace(Host):
             self._dialling = [asyncio.create_task(self._keep(name, peer)) for name, peer in self._dial.items()]
         async with asyncio.timeout(self._timeout_s):
             await asyncio.gather(*(reached.wait() for reached in self._reached.values()))
+        self._succeed()
         self.actor.start()
+
+    def _succeed(self) -> None:
+        """Be the survivor of whoever began here before, if there is a mark of it; and leave one."""
+        if _MARK.exists():
+            self.actor = self.actor.survivor()
+        else:
+            with suppress(OSError):  # there is no room
+                _MARK.touch()
 
     def monotonic_ns(self) -> int:
         """See ``harness.reference.node.Place``."""
@@ -229,6 +243,11 @@ class LivePlace(Host):
         for rule in self.rules.pop(to, ()):
             for kind, command in rule.held:
                 self._write(to, kind, command)
+
+    @property
+    def connected(self) -> tuple[str, ...]:
+        """The places with which there is a connection."""
+        return tuple(self._connected)
 
     @property
     def held(self) -> int:

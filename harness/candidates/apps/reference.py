@@ -2,7 +2,8 @@
 
 Beside what every application node understands there is, for the harness, ``HOLD gate`` and ``RELEASE gate``; ``MEDDLE act count
 kind place`` and ``DELIVER place``, which strike single messages to another place; ``HELD``, which is how many flows and messages
-are held here; ``STATS``, which is what it has sent and served so far; and, at the origin, ``AUDIT``.
+are held here; ``STATS``, which is what it has sent and served so far; ``PEERS``, which is with whom it is connected; and, at the
+origin, ``AUDIT``.
 """
 
 from __future__ import annotations
@@ -162,6 +163,8 @@ class Reference:
                 return self._place.held
             case [b"STATS"]:
                 return self._place.counts.document(kept(self._place.actor))
+            case [b"PEERS"]:
+                return " ".join(self._place.connected).encode()
             case [b"MEDDLE", act, count, kind, target]:
                 rule = Rule(kind.decode(), act.decode(), int(count))  # type: ignore[arg-type] # the harness knows the three
                 self._place.rules.setdefault(target.decode(), []).append(rule)

@@ -40,7 +40,7 @@ BUG = Bug(
         A writes z at node-1
         B reads z at node-2              # store-2 has version 1
         restart store-1
-        wait 150ms                       # it is in again
+        wait 350ms                       # it is in again
         A writes z at node-1
         B reads z at node-2
         kill store-1
