@@ -15,6 +15,7 @@ import base64
 import io
 import logging
 import shlex
+import tarfile
 from collections.abc import Collection, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -38,6 +39,8 @@ DISK_BYTES = 256 << 20
 
 _DATA = f"size={DISK_BYTES},mode=1777,exec"
 _MOVING = "/anachron/moving"
+_COMING = "coming"
+_LARGE_BYTES = 16 << 10
 _LIVES_FOR_S = 0.2
 """A node that neither ends nor listens within this time is taken for started."""
 _SAID_WITHIN_S = 0.5
@@ -121,7 +124,7 @@ class NodeContainer:
         if self._dark:
             await self._lighten()
         for file in server.files:
-            await self._do(_written(file), f"get its file {file.name}")
+            await self._get(file)
         environment = dict(server.environment)
         if self._has_shim:
             environment["LD_PRELOAD"] = clock.SHIM
@@ -141,6 +144,16 @@ class NodeContainer:
                 where=str(self.log),
                 why=f"its log ends with\n{self.log_end(20)}",
             )
+
+    async def _get(self, file: File) -> None:
+        """Write a file into the working directory; a large one comes by the engine, for a shell reads byte by byte."""
+        script = _written(file)
+        if len(file.content) > _LARGE_BYTES:
+            await self._engine.ask(
+                f"bring {file.name} to {self.name}", lambda: self._made.put_archive("/anachron", _packed(file))
+            )
+            script = _written(file, f"/anachron/{_COMING}")
+        await self._do(script, f"get its file {file.name}")
 
     async def _said(self, before: int) -> None:
         """Wait a little for a log of ``before`` bytes to become longer."""
@@ -305,9 +318,21 @@ class NodeContainer:
         return self._container
 
 
-def _written(file: File) -> str:
-    """A script that writes a file into the working directory."""
+def _written(file: File, source: str = "") -> str:
+    """A script that writes a file into the working directory, from ``source`` if it is in the container already."""
     path = shlex.quote(f"/data/{file.name}")
-    text = base64.encodebytes(file.content).decode()
     unless = f"[ -e {path} ] || " if file.once else ""
-    return f"{unless}{{ mkdir -p \"$(dirname {path})\" && base64 -d >{path}; }} <<'END'\n{text}END"
+    place = f'{unless}{{ mkdir -p "$(dirname {path})" && '
+    if source:
+        return f"{place}cp {source} {path}; }}"
+    return f"{place}base64 -d >{path}; }} <<'END'\n{base64.encodebytes(file.content).decode()}END"
+
+
+def _packed(file: File) -> bytes:
+    """An archive of the file."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo(_COMING)
+        member.size, member.mode = len(file.content), 0o644
+        archive.addfile(member, io.BytesIO(file.content))
+    return buffer.getvalue()
