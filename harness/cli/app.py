@@ -243,8 +243,9 @@ def shrink(
         "anachron zoo                       everything, in a few minutes",
         "anachron zoo --bug blind-refill    one bug, forced and at random",
         "anachron zoo --seeds 30            the nightly one",
-        "anachron zoo --runtime docker      each bug's schedule in real containers",
-        status="0 every bug caught and nothing else, 1 a miss or a false alarm, 254 no such bug, 255 a run could not be made.",
+        "anachron zoo --runtime docker      the same on real fleets in containers, in a quarter of an hour",
+        status="0 every bug caught and nothing else, 1 a miss or a false alarm, 2 a real run showed nothing, 254 no such bug, "
+        "255 a run could not be made.",
     )
 )
 def zoo(
@@ -255,11 +256,14 @@ def zoo(
     jobs: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=256, help="Processes at once.", show_default="one for each core")
     ] = None,
-    runtime: Annotated[
-        str, typer.Option(metavar="NAME", help="simulated; or process or docker: schedules only, on real processes.")
-    ] = "simulated",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write report.html, results.json and matrix.md.")] = RUNS
-    / "zoo",
+    runtime: Annotated[str, typer.Option(metavar="NAME", help="simulated; or process or docker, for real fleets.")] = "simulated",
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Where to write report.html, results.json and matrix.md; DIR/docker gets the runs and results of real fleets.",
+        ),
+    ] = RUNS / "zoo",
     quiet: Quiet = False,
 ) -> int:
     """Do the checkers still bite? Run every known bug and every correct strategy.
@@ -267,14 +271,19 @@ def zoo(
     The reference fleet is simulated: each bug by the schedule that brings it out, which must lead to its findings and no
     others, and to none on the correct strategy; each bug at random, to see how often it is detected; each correct strategy
     under every fault at every place, which must not break its promise. Prints the matrix of it all and writes it as a page.
+
+    With --runtime process or docker the same fleet is real: each bug by its schedule, on the broken strategy and on the correct
+    one; each correct strategy once, driven at random while a link is cut, a node is paused and another one killed. What only
+    virtual time can show is named, with the reason. --seeds and --jobs have no effect there.
     """
     from harness.cli.zoo import named, run_zoo
 
     if runtime != "simulated":
         from harness.cli.zoo_alive import run_alive
-        from harness.reference.zoo import all_bugs
+        from harness.reference.zoo import all_bugs, designs
 
-        return run_alive(runtime=runtime, bugs=(named(bug),) if bug else tuple(all_bugs()), quiet=quiet)
+        bugs, strategies = ((named(bug),), ()) if bug else (tuple(all_bugs()), tuple(designs()))
+        return run_alive(runtime=runtime, bugs=bugs, strategies=strategies, out=out, quiet=quiet)
     return run_zoo(seeds=seeds, bug=bug, processes=jobs, out=out, quiet=quiet)
 
 

@@ -40,14 +40,14 @@ def _lines(answers: Iterable[T], total: int) -> Generator[T]:
 
 
 def write_report(directory: Path, texts: dict[str, str]) -> None:
-    """Write the files of a report, by name, and say where the page is. Raises ``StorageError``."""
+    """Write the files of a report, by name, and say where the last of them is. Raises ``StorageError``."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(error, directory) from None
     for name, text in texts.items():
         write_text(directory / name, text)
-    say(str(directory / "report.html"))
+    say(str(directory / [*texts][-1]))
 
 
 @contextmanager

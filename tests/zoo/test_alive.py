@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.cli.zoo_alive import run_alive
-from harness.errors import PASS, VIOLATED, UsageError
+from harness.errors import UsageError
 from harness.reference.zoo import all_bugs
+from harness.zoo import alive
 from harness.zoo.alive import ONLY_SIMULATED, Shown, possible, show
 from tests.candidates.applications import need_engine
 
@@ -18,9 +21,9 @@ def _engine(request):
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("name", ["blind-refill", "lock-pause", "gap-tolerance", "failover", "fractured"])
+@pytest.mark.parametrize("name", ["blind-refill", "lock-pause", "gap-tolerance", "lww-multi", "gutter-delete", "fractured"])
 def test_a_bug_shows_in_processes(name):
-    """What must fire fires on the broken design, and nothing on the correct one: by gates, signals, lost messages and roles."""
+    """What must fire fires on the broken design, and nothing on the correct one: by gates, lost messages, cuts and restarts."""
     (found,) = show([name], "process")
     assert found.right, found
 
@@ -46,31 +49,22 @@ def test_bugs_that_are_only_simulated_are_bugs():
 
 
 @pytest.mark.parametrize(
-    "found",
+    ("found", "tries"),
     [
-        Shown("blind-refill", broken=frozenset({"stale-read"})),
-        Shown("blind-refill", broken=frozenset({"stale-read", "stuck"}), spared=frozenset({"stuck"})),
-        Shown("blind-refill", error="node-1 does not serve"),
+        ([Shown("cdc"), Shown("cdc", broken=all_bugs()["cdc"].fires)], 2),
+        ([Shown("cdc", error="node-1 does not serve"), Shown("cdc", error="nor now")], 2),
+        ([Shown("cdc", spared=frozenset({"stuck"}))], 1),
     ],
 )
-def test_a_bug_that_is_missed_or_found_where_it_is_not_fails(monkeypatch, capsys, found):
-    """And the table says which it was."""
-    monkeypatch.setattr("harness.cli.zoo_alive.show", lambda _names, _runtime: iter([found]))
-    assert run_alive(runtime="process", bugs=("blind-refill",), quiet=True) == VIOLATED
-    said = capsys.readouterr().out
-    assert "✖" in said
-    assert "0 of 1 bugs were shown" in said
+def test_what_did_not_show_gets_another_try_and_a_false_alarm_none(monkeypatch, found, tries):
+    """A machine that is busy may let a moment pass; a correct design that broke its promise has broken it."""
+    left = list(found)
+    monkeypatch.setattr(alive, "_shown", lambda _bug, _runtime: left.pop(0))
+    assert list(show(["cdc"], "process")) == [replace(found[-1], tries=tries)]
+    assert not left
 
 
-def test_all_that_is_shown_passes(monkeypatch, capsys):
-    """What was found beyond what must be found is no fault of the bug."""
-    found = Shown("blind-refill", broken=frozenset({"stale-read", "stuck", "slow-convergence"}))
-    monkeypatch.setattr("harness.cli.zoo_alive.show", lambda _names, _runtime: iter([found]))
-    assert run_alive(runtime="process", bugs=("blind-refill",), quiet=True) == PASS
-    assert "1 of 1 bugs were shown" in capsys.readouterr().out
-
-
-def test_another_runtime_is_refused():
+def test_another_runtime_is_refused(tmp_path):
     """With the two that there are."""
     with pytest.raises(UsageError, match="cannot be shown"):
-        run_alive(runtime="attached", bugs=("blind-refill",), quiet=True)
+        run_alive(runtime="attached", bugs=("blind-refill",), strategies=(), out=tmp_path, quiet=True)
