@@ -46,6 +46,7 @@ _LIVES_FOR_S = 0.2
 _SAID_WITHIN_S = 0.5
 """What a server that has ended wrote is here by then: it comes by another way than the reply that says so."""
 _WITHIN_NS = 10_000_000_000
+_STARTS_WITHIN_NS = 3 * _WITHIN_NS
 _STOPS_WITHIN_S = 10
 _CPU_PERIOD_US = 100_000
 _NO_LIMIT_BYTES = 1 << 50
@@ -134,8 +135,8 @@ class NodeContainer:
             self._write, f"--- start {self.incarnation} of {self.name}: {shlex.join((server.program, *server.args))}\n".encode()
         )
         begun = self.log.stat().st_size
-        tries = int(_LIVES_FOR_S * 100)
-        state = (await self._do(f"server_start {words}; server_settle {self.endpoint.port:04X} {tries}", "start")).output
+        script = f"server_start {words}; server_settle {self.endpoint.port:04X} {int(_LIVES_FOR_S * 100)}"
+        state = (await self._do(script, "start", within_ns=_STARTS_WITHIN_NS)).output
         if not state:
             status = (await self._do("echo $status", "tell its status")).output.strip()
             await self._said(begun)
