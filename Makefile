@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WAITING := docker or servers or browser
 
 .PHONY: demo test lint unit zoo images bench clean
 
@@ -16,8 +17,9 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-unit: $(VENV)/.installed-test
-	$(BIN)/pytest
+unit: $(VENV)/.installed-test # first what keeps processors busy, on all of them; then what mostly waits, containers beside servers
+	$(BIN)/pytest -n auto --dist worksteal -m 'not ($(WAITING))'
+	$(BIN)/pytest -n 2 --dist loadgroup -m '$(WAITING)'
 
 zoo: $(VENV)/.installed
 	$(BIN)/anachron zoo
