@@ -25,6 +25,7 @@ class Options(Record):
     """The keys of a plan's ``[[workloads]]`` of this kind."""
 
     sets: int = Field(default=40, ge=1, le=100_000)
+    """Shared out among the sessions: each set is written by one of them."""
     keys: int = Field(default=3, ge=2, le=16)
     """How many keys a set has."""
     reads: Share = 0.8
