@@ -52,11 +52,17 @@ async def drive(
         access=candidate.access if isinstance(candidate, Guarded) else OPEN,
     )
     pool = DriverPool(task)
+
+    async def played() -> bool:
+        counts = pool.counts()
+        return counts.ok + counts.fail + counts.info >= 20
+
     try:
         await pool.open()
         begin_ns = time.monotonic_ns() - task.origin_ns
         pool.start(begin_ns, begin_ns + LONGEST_NS)
         await asyncio.sleep(BEFORE_S)
+        await until(played)
         await happening()
         await asyncio.sleep(AFTER_S)
         pool.stop()

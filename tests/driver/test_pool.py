@@ -67,9 +67,8 @@ def test_only_workers_that_have_no_appointments_let_servers_finish(
 
 def test_a_run_on_a_real_server_is_correct_in_every_row(store: Endpoint, tmp_path: Path) -> None:
     """One server is linearizable: every read returns the newest write acknowledged before it or a later one."""
-    history = asyncio.run(play(task(tmp_path, [store], keys=5, reads=0.7), 400, settle_ms=1_000))
+    history = asyncio.run(settled(task(tmp_path, [store], keys=5, reads=0.7), 500, 1_000))
     assert history.complete
-    assert len(history) > 100
     assert (history.status == Status.OK).all()
     assert (history.seen[history.function == Function.READ] != Seen.GARBAGE).all()
     assert_reads_are_explained(history)
@@ -115,14 +114,14 @@ def test_settling_reads_each_final_version_once_where_nothing_lags(store: Endpoi
 def test_settling_goes_on_until_the_limit_where_a_node_never_catches_up(store: Endpoint, tmp_path: Path) -> None:
     """A node that never gets the writes is probed at growing intervals up to the limit, and no longer."""
     with valkey(tmp_path) as (lonely, _):
-        history = asyncio.run(play(task(tmp_path, [store, lonely], keys=3), 150, settle_ms=700))
+        history = asyncio.run(settled(task(tmp_path, [store, lonely], keys=3), 100, 1_500))
     assert history.settled_ns is not None
     probes = history.workload == 1
     stuck = probes & (history.node == 1)
     offsets_ms = {round((due - history.settled_ns) / MS) for due in history.due_ns[stuck]}
-    assert {0, 100, 250, 475, 700} <= offsets_ms
+    assert {0, 100, 250, 475} <= offsets_ms
+    assert max(offsets_ms) == 1_500
     assert (history.seen[stuck] == Seen.MISS).all()
-    assert history.end_ns - history.settled_ns < 5_000 * MS
     # The two nodes' probes of one key in one round are one group.
     first = probes & (history.due_ns - history.settled_ns < MS)
     for group in np.unique(history.group[first]):
@@ -190,6 +189,19 @@ async def begun(the_task: Task, ms: int) -> DriverPool:
     begin_ns = time.monotonic_ns() - the_task.origin_ns
     pool.start(begin_ns, begin_ns + ms * MS)
     return pool
+
+
+async def settled(the_task: Task, operations: int, settle_ms: int) -> History:
+    """The history of so many operations, however long they take, and of the settling after them."""
+    pool = await begun(the_task, 60_000)
+    try:
+        await until_counted(pool, operations)
+        pool.stop()
+        await pool.finished()
+        await pool.settle(settle_ms * MS)
+    finally:
+        await pool.close()
+    return read_journals(the_task.directory)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -153,7 +153,7 @@ def test_the_first_interrupt_ends_a_run_early_and_judges_what_there_is(tmp_path)
     assert report.history.end_ns < 60_000_000_000
     assert report.verdict.outcome is Outcome.INCONCLUSIVE
     assert not report.history.complete
-    assert len(report.history) > 50
+    assert len(report.history) > 0
 
 
 @pytest.mark.servers
@@ -168,7 +168,7 @@ def test_an_interrupt_before_or_after_the_sessions_says_what_there_is(stage, tmp
     assert leftovers(run.path) == []
     if stage != "starting 2 nodes":
         assert "`anachron check`" in str(caught.value)
-        assert len(conductor.evaluate(run).history) > 50
+        assert len(conductor.evaluate(run).history) > 0
 
 
 @pytest.mark.servers
@@ -192,7 +192,7 @@ def test_a_dead_driver_is_told_and_what_it_recorded_is_judged(tmp_path):
     report = conductor.run(parse_plan(PLAN), PLAN, tmp_path, kill).report
     assert report.answer == "error"
     assert "killed by signal 9" in report.failure
-    assert len(report.history) > 50
+    assert len(report.history) > 0
 
 
 @pytest.mark.servers
@@ -204,7 +204,7 @@ def test_a_dead_proxy_is_the_harness_failure_and_no_stale_read(tmp_path):
     report = finished.report
     assert report.answer == "error", report.verdict.why
     assert "it is gone: it was killed by SIGKILL" in report.failure
-    assert len(report.history) > 50
+    assert len(report.history) > 0
     assert not [finding for finding in report.findings if finding.name == "stale-read"]
     again = conductor.evaluate(finished.directory)
     assert (again.answer, again.verdict) == (report.answer, report.verdict)
@@ -248,7 +248,7 @@ def test_a_driver_that_stands_still_is_not_waited_for_for_ever(tmp_path, monkeyp
     report = conductor.run(parse_plan(PLAN), PLAN, tmp_path, stop).report
     assert report.answer == "error"
     assert "the sessions were not over" in report.failure
-    assert len(report.history) > 50
+    assert len(report.history) > 0
 
 
 @pytest.mark.servers
