@@ -19,7 +19,7 @@ from harness.simulation.clients import Client
 from harness.simulation.fleet import Fleet
 from harness.simulation.rows import Row
 
-_WARM_NS = 3 * S
+WARM_NS = 3 * S
 _READ_ONCE = 1.5
 """A fleet is warm, and counted, once every key has been read so often at each node on average, and no sooner than this."""
 OPERATIONS = 60_000
@@ -30,12 +30,14 @@ _TROUBLE = 5
 """A write that takes so many times as long as usual has been kept waiting."""
 
 
-def measure(design: Design, case: Case, *, seed: int = 1, operations: int = OPERATIONS, cut: bool = True) -> Measured:
+def measure(
+    design: Design, case: Case, *, seed: int = 1, operations: int = OPERATIONS, warm_ns: int = WARM_NS, cut: bool = True
+) -> Measured:
     """Run the fleet of ``case`` for so many operations: as it is, without writes, and, if ``cut``, with one node cut off."""
     busy, idle = _Run(design, case, seed), _Run(design, _without_writes(case), seed)
     rate = case.nodes * case.load.reads + case.load.writes
     counted_ns = min(max(_SHORTEST_NS, round(operations * S / rate)), _LONGEST_NS)
-    warm_ns = max(_WARM_NS, round(_READ_ONCE * S / case.read_rate))
+    warm_ns = max(warm_ns, round(_READ_ONCE * S / case.read_rate))
     for run in (busy, idle):
         run.until(warm_ns)
         run.begin()

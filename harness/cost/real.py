@@ -20,7 +20,6 @@ from harness.candidates.reference import Reference
 from harness.cost.case import Case, S
 from harness.cost.clients import readers, writers
 from harness.cost.records import Real, metadata
-from harness.durations import UNITS
 from harness.history import Function, Seen, Status
 from harness.operations import Operation, Outcome, Session
 from harness.plan import CandidateSpec
@@ -30,9 +29,9 @@ from harness.runtimes.base import Capability
 from harness.values import encode_value
 
 RUNTIME = "process"
-COUNTED_NS = 5 * S
+COUNTED_NS = 4 * S
 """Each load, without writes and with them, is counted for so long."""
-_LEAD_NS = 1_500 * UNITS["ms"]
+_LEAD_NS = 1 * S
 """It has gone on for so long before."""
 _TIMEOUT_NS = 2 * S
 _DIRECT = "what they say is counted, and proxies would take their time"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.cost.case import Case, Load, S
 from harness.cost.forms import FORMS, Forms
-from harness.cost.measured import OPERATIONS, measure
+from harness.cost.measured import OPERATIONS, WARM_NS, measure
 from harness.cost.real import count_real
 from harness.cost.records import Measured, Real
 from harness.durations import UNITS
@@ -63,6 +63,7 @@ class Part:
         checked: the sizes at which virtual fleets are counted.
         strategies: what they are.
         operations: how many are counted about.
+        warm_ns: for how long clients have gone on before, at least.
         cut: whether a node is cut off, too.
     """
 
@@ -71,6 +72,7 @@ class Part:
     checked: Sequence[int]
     strategies: Sequence[str] = tuple(FORMS)
     operations: int = OPERATIONS
+    warm_ns: int = WARM_NS
     cut: bool = True
 
 
@@ -91,6 +93,8 @@ SPARSE = Part(
         "two-tier",
         "refresh-ahead",
     ),
+    operations=50_000,
+    warm_ns=6 * S,  # so that hardly any node has yet to read the key for the first time
     cut=False,
 )
 """The largest fleet: whether a write that tells every node still costs each of so many the same."""
@@ -142,16 +146,17 @@ def rows(part: Part, processes: int) -> Iterator[Row]:
     jobs = [(part, name, nodes) for nodes, name in product(sorted(part.checked, reverse=True), part.strategies)]
     if not jobs:
         return
-    # A new process for each: what a fleet of thousands has taken of the memory is given back.
-    with get_context("spawn").Pool(processes, _leave_interrupts, maxtasksperchild=1) as pool:
+    # Where there are large ones, a new process for each: what thousands of nodes have taken of the memory is given back.
+    tasks = 1 if max(part.checked) >= max(CHECKED) else None
+    with get_context("spawn").Pool(processes, _leave_interrupts, maxtasksperchild=tasks) as pool:
         yield from pool.imap_unordered(_measured, jobs)
 
 
 def really(part: Part, found: Sequence[Row], processes: int) -> Iterator[Row]:
     """The rows that were found, counted on real fleets as well, of which so many run at once."""
-    with tempfile.TemporaryDirectory(prefix="anachron-cost-") as directory:
-        largest_first = sorted(found, key=lambda row: -row.nodes)
-        jobs = [(part.question, row, Path(directory) / f"{row.strategy}-{row.nodes}") for row in largest_first]
+    with tempfile.TemporaryDirectory(prefix="anachron-cost-", ignore_cleanup_errors=True) as directory:
+        mixed = sorted(found, key=lambda row: row.strategy)  # large and small ones side by side
+        jobs = [(part.question, row, Path(directory) / f"{row.strategy}-{row.nodes}") for row in mixed]
         with get_context("spawn").Pool(processes, _leave_interrupts) as pool:
             yield from pool.imap_unordered(lived, jobs)
 
@@ -184,7 +189,7 @@ def case_of(question: Question, name: str, nodes: int) -> tuple[Case, Contract]:
 def _measured(job: tuple[Part, str, int]) -> Row:
     part, name, nodes = job
     case, _ = case_of(part.question, name, nodes)
-    measured = measure(designs()[name], case, operations=part.operations, cut=part.cut)
+    measured = measure(designs()[name], case, operations=part.operations, warm_ns=part.warm_ns, cut=part.cut)
     return replace(row_of(part.question, name, nodes), measured=measured)
 
 
