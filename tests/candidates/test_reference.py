@@ -8,6 +8,7 @@ import pytest
 
 from harness import conductor
 from harness.candidates.apps.access import OPEN
+from harness.candidates.apps.place import LivePlace
 from harness.candidates.apps.postgres_origin import PostgresOrigin
 from harness.candidates.reference import Reference
 from harness.errors import PlanError
@@ -16,6 +17,7 @@ from harness.reference.codec import decode, encode
 from harness.reference.messages import Commit, CommitMany, Conflicts, Fetch, FetchMany, FetchNewer, Record, Value
 from harness.reference.origin import NOTHING
 from harness.reference.settings import Settings
+from harness.reference.strategies.broadcast_amo import BroadcastAtMostOnce
 from harness.reference.zoo import designs
 from harness.results import Outcome
 from harness.runtimes.base import Way
@@ -181,6 +183,18 @@ def test_a_missed_event_is_had_again_from_the_stream(tmp_path):
             await converged(cluster, "k|2|2")
 
     asyncio.run(scenario())
+
+
+def test_a_process_knows_that_one_before_it_has_died(tmp_path, monkeypatch):
+    """By a mark on its disk: at most once, it has everybody forget what the dead one may not have told."""
+    monkeypatch.chdir(tmp_path)
+
+    async def bereaved() -> bool:
+        place = LivePlace("node-1", BroadcastAtMostOnce, dial={}, services={}, nodes=("node-1",), settings=Settings())
+        await place.open()
+        return place.actor.bereaved
+
+    assert [asyncio.run(bereaved()) for _ in range(2)] == [False, True]
 
 
 @pytest.mark.servers

@@ -208,6 +208,18 @@ def test_server_that_ends_leaves_its_status(container: Container) -> None:
     asyncio.run(scenario())
 
 
+def test_a_server_that_never_listens_is_waited_for_by_the_clock(container: Container) -> None:
+    """Where each look takes twenty times as long as it should, there are a twentieth as many."""
+
+    async def scenario() -> None:
+        async with attached(container) as console:
+            await console.call("looks=0; sleep() { looks=$((looks + 1)); command sleep 0.2; }")
+            assert (await console.call("server_start tail -f /dev/null; server_settle 18EB 50")).output
+            assert int((await console.call("echo $looks")).output) <= 3
+
+    asyncio.run(scenario())
+
+
 def test_wipe_leaves_an_empty_directory(container: Container) -> None:
     """Files, hidden ones and directories are gone."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import hashlib
 import re
 import socket
 import time
@@ -319,6 +320,24 @@ def test_files_and_variables_reach_the_server(tmp_path, image):
             await runtime.kill("primary")
             await runtime.restart("primary", keep_data=True)
             await until(lambda: logged(tmp_path / "logs" / "primary.log", "second\n"))
+
+    asyncio.run(scenario())
+
+
+def test_a_large_file_reaches_the_server_whole(tmp_path, image):
+    """Every byte of it, in a directory that is made for it; what the server has made of a one-time file stays."""
+    content = bytes(range(256)) * 1_000
+
+    async def scenario():
+        async with opened(tmp_path) as runtime:
+            files = (File("sub dir/large", content), File("once", content, once=True))
+            script = "cat 'sub dir/large' once | md5sum; echo second >once; exec sleep 60"
+            await runtime.start(Server("primary", "sh", ("-c", script), image=image, files=files))
+            for once in (content, b"second\n"):
+                told = hashlib.md5(content + once, usedforsecurity=False).hexdigest()
+                await until(lambda told=told: logged(tmp_path / "logs" / "primary.log", told))
+                await runtime.kill("primary")
+                await runtime.restart("primary", keep_data=True)
 
     asyncio.run(scenario())
 
