@@ -38,8 +38,12 @@ ONLY_SIMULATED = {
 }
 """Bugs whose schedules need what a real process does not have, and why."""
 
-_TIMES = {"gutter-delete": {"ttl": "6s"}}
-"""Settings for bugs whose schedules last longer where a process takes a while to start."""
+_TIMES = {
+    "conditional-fetch": {"window": "2s"},
+    "gutter-delete": {"ttl": "6s"},
+    "refresh-discard": {"window": "300ms"},
+}
+"""Settings for bugs whose schedules must hit a window of time: a real process takes a while."""
 
 
 @dataclass(frozen=True, slots=True)
