@@ -182,7 +182,7 @@ def bending(engine: docker.DockerClient) -> Callable[[Callable[[Agent], Awaitabl
 
 
 def _until_up(peer: Peer) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             peer.call().close()
@@ -199,4 +199,7 @@ def _sweep(engine: docker.DockerClient) -> None:
         with contextlib.suppress(NotFound):
             container.remove(force=True)
     for network in engine.networks.list(filters={"label": f"{_LABEL}=kernel"}):
+        network.reload()
+        for endpoint in network.attrs["Containers"]:  # a busy engine may not have let go of them yet
+            network.disconnect(endpoint, force=True)
         network.remove()
