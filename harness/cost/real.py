@@ -74,7 +74,7 @@ async def _lived(fleet: Reference, case: Case, directory: Path, seed: int, count
     finally:
         await fleet.close()
         await runtime.close()
-    return _real(fleet, idle, busy)
+    return _real(fleet, case, idle, busy)
 
 
 class Answer(NamedTuple):
@@ -110,7 +110,7 @@ class Tally:
         return number * S / self.took_ns
 
 
-def _real(fleet: Reference, idle: Tally, busy: Tally) -> Real:
+def _real(fleet: Reference, case: Case, idle: Tally, busy: Tally) -> Real:
     """What the two say together."""
     nodes = [node.name for node in fleet.topology.nodes if node.role == "node"]
     writes = [answer for answer in busy.answers if answer.function is Function.WRITE]
@@ -120,8 +120,10 @@ def _real(fleet: Reference, idle: Tally, busy: Tally) -> Real:
         for kind in {**idle.sent, **busy.sent}
     }
     written = _times(writes)
+    due = (case.nodes * case.load.reads + case.load.writes) * busy.took_ns / S
     return Real(
         writes=len(writes),
+        borne=len(busy.answers) / due,
         unanswered=sum(not answer.ok for answer in (*idle.answers, *busy.answers)),
         write_ns=round(median(written)),
         write_p99_ns=round(np.quantile(written, 0.99)),

@@ -36,6 +36,7 @@ class Real:
 
     Attributes:
         writes: how many were sent.
+        borne: the share of the load that was borne: of the operations that were due on average, those that ended.
         unanswered: how many operations, reads included, failed or had no answer.
         write_ns, write_p99_ns: of half of the writes, and of 99 in 100, from call to answer at the client.
         read_ns: of half of the reads.
@@ -46,6 +47,7 @@ class Real:
     """
 
     writes: int
+    borne: float
     unanswered: int
     write_ns: int
     write_p99_ns: int

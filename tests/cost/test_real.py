@@ -21,7 +21,9 @@ from harness.errors import StartupError
 def counted(row: Row, **real: float) -> Row:
     """``row`` as if everything had been counted just as theory says, but for what is given."""
     measured = Measured(row.write_ns, row.messages, row.origin, row.metadata, None, None, 30.0, 0, 1)
-    lived = Real(250, 0, 2_000_000, 9_000_000, 1_000_000, row.messages, row.origin, row.metadata, 30.0, 600, 60, {"Drop": 9.0})
+    lived = Real(
+        250, 1.0, 0, 2_000_000, 9_000_000, 1_000_000, row.messages, row.origin, row.metadata, 30.0, 600, 60, {"Drop": 9.0}
+    )
     return replace(row, measured=measured, real=replace(lived, **real))
 
 
@@ -54,9 +56,9 @@ def test_real_processes_that_differ_are_told_with_what_is_known():
     """Messages, and what goes on without writes; times are not compared, for the networks differ."""
     row = row_of(REAL.question, "sync-invalidation", 3)
     assert differences([counted(row)]) == ()
-    more, idle = differences([counted(row, messages=2 * row.messages, idle=90.0, unanswered=3)])
+    more, idle = differences([counted(row, messages=2 * row.messages, idle=90.0, borne=0.5, unanswered=3)])
     assert (more.quantity, more.real, idle.quantity) == ("messages", True, "idle")
-    assert "3 operations had no answer; most are Drop 9.0; a renewal is refused" in str(more)
+    assert "the machine bore 50% of the load; 3 operations had no answer; most are Drop 9.0; a renewal is" in str(more)
     assert str(idle).startswith("sync-invalidation, 3 real nodes, idle: model 30, counted 90")
 
 
