@@ -32,13 +32,14 @@ class Reality:
 
     @property
     def status(self) -> int:
-        """The exit status: a miss or a false alarm before an error, and that before a run that shows nothing."""
+        """The exit status: a miss or a false alarm before an error, and that before a run that shows nothing, or none."""
         outcomes = {each.outcome for each in self.strategies}
         if Outcome.VIOLATED in outcomes or any(each.missed or each.spared for each in self.bugs):
             return VIOLATED
         if None in outcomes or any(each.error for each in self.bugs):
             return FAILURE
-        return INCONCLUSIVE if Outcome.INCONCLUSIVE in outcomes else PASS
+        shows = self.bugs or self.strategies
+        return PASS if shows and Outcome.INCONCLUSIVE not in outcomes else INCONCLUSIVE
 
     @property
     def headline(self) -> str:
@@ -46,7 +47,7 @@ class Reality:
         shown = sum(each.right for each in self.bugs)
         parts = [f"{shown} of {len(self.bugs)} bugs were shown"]
         if self.simulated:
-            parts.append(f"{len(self.simulated)} are only simulated")
+            parts.append(f"{len(self.simulated)} can only be simulated here")
         if self.strategies:
             kept = sum(each.right for each in self.strategies)
             parts.append(f"{kept} of {len(self.strategies)} correct strategies kept their promises")

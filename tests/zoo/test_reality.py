@@ -113,6 +113,12 @@ def test_what_is_only_simulated_is_said_with_its_reason(monkeypatch, capsys, tmp
     monkeypatch.setattr("harness.cli.zoo_alive.show", lambda names, _runtime: (RIGHT for _ in names[:1]))
     run_alive(runtime="docker", bugs=tuple(all_bugs()), strategies=(), out=tmp_path, quiet=True)
     said = " ".join(capsys.readouterr().out.split())
-    assert f"{len(ONLY_SIMULATED)} are only simulated" in said
+    assert f"{len(ONLY_SIMULATED)} can only be simulated here" in said
     assert all(f"+{name}" in said for name in ONLY_SIMULATED)
     assert "the lag of a replica is exact in virtual time only" in said
+
+
+def test_no_run_is_no_pass(tmp_path):
+    """A bug that needs virtual time is not shown by being asked for."""
+    asked = {"runtime": "process", "bugs": ("fill-replica",), "strategies": (), "out": tmp_path, "quiet": True}
+    assert run_alive(**asked) == INCONCLUSIVE
