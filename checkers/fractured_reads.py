@@ -21,7 +21,8 @@ nothing where no request is for several keys.
 **Cannot see.** Anything without requests of several keys. Halves that a later write of a single key has covered: who finds a
 newer version than the one written together is obliged to nothing. That all keys are as of one moment, where they were written
 one by one: a snapshot that fits no order of all writes (T-Cache) needs transactions and their order, and is not judged. Keys
-without an order of versions. A version that two writes share: see ``split-brain``.
+without an order of versions. A version that two writes share: see ``split-brain``. Writes without an answer of which the
+source's audit has some keys only: the others count as not written.
 
 **Sources.** DEFINITIONS, "Read atomicity"; Bailis, Fekete, Hellerstein, Ghodsi, Stoica, Scalable Atomic Visibility with RAMP
 Transactions, SIGMOD 2014; Cheng et al., RAMP-TAO, VLDB 2021 (1 in 1,500 batched reads was fractured); Eyal, Birman, van Renesse,
