@@ -52,6 +52,9 @@ def run_alive(*, runtime: str, bugs: tuple[str, ...], strategies: tuple[str, ...
     )
     took = format_duration(time.monotonic_ns() - begin_ns)
     _print(reality)
+    for each in reality.bugs:
+        if each.error:
+            say(f"{all_bugs()[each.bug].full_name} could not be run: {each.error}\n")
     say(f"{reality.headline}, on {runtime}, in {took}")
     facts = {"runtime": runtime, "took": took, "anachron": version("anachron")}
     write_report(directory, {"results.json": reality.document(facts) + "\n"})
@@ -94,7 +97,7 @@ def _print(reality: Reality) -> None:
 
 def _of_bug(each: Shown) -> str:
     missed = f"; missed {', '.join(sorted(each.missed))}" if each.missed else ""
-    return each.error or f"{', '.join(sorted(each.broken)) or 'nothing'}{missed}{_again(each.tries)}"
+    return each.error.partition("\n")[0] or f"{', '.join(sorted(each.broken)) or 'nothing'}{missed}{_again(each.tries)}"
 
 
 def _of_run(each: Kept) -> str:

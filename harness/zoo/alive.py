@@ -42,6 +42,7 @@ _TIMES = {
     "conditional-fetch": {"window": "2s"},
     "gutter-delete": {"ttl": "6s"},
     "refresh-discard": {"window": "300ms"},
+    "zombie-node": {"ttl": "6s"},
 }
 """Settings for bugs whose schedules must hit a window of time: a real process takes a while."""
 

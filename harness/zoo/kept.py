@@ -50,6 +50,12 @@ every = "60s"
 after = "4s"
 lasts = "600ms"
 """
+_MANY = """
+[[workloads]]
+kind = "multi-key"
+sessions = 8
+rate = 300
+"""
 _KILL = """
 [[faults]]
 kind = "kill"
@@ -141,7 +147,8 @@ def plan_text(design: Design, runtime: str) -> str:
     A process that dies loses its disk with its memory; so nodes that are the source of truth themselves are not killed.
     """
     heard_from = (BUS,) if design.bus else ("node",) if design.talks else design.stores if design.store else (ORIGIN,)
-    text = f"{_DRIVING}{_KILL if design.origin else ''}{_RUN}"
+    many = _MANY if design.promise(design.settings, 0).atomic_reads else ""
+    text = f"{_DRIVING}{many}{_KILL if design.origin else ''}{_RUN}"
     coverage = _COVERAGE.get(design.name, _MOST)
     return text.format(name=design.name, other=heard_from[0], coverage=coverage, runtime=runtime)
 
