@@ -5,6 +5,7 @@ the runtime. Where the schedule lets time pass, a little more is waited: real me
 
 What is sent into a cut is lost in virtual time. A real connection would still deliver it afterwards; so a cut is mended only when
 both ends have given their connection up. After that, and after a restart, the schedule goes on when they are connected again.
+Where one node is primary it is the first one before the schedule begins, as schedules take it to be.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from harness.candidates.redis_admin import Admin
 from harness.candidates.reference import Reference
 from harness.errors import HarnessError
 from harness.history import History
+from harness.reference.strategies.replicated import Replicated
 from harness.runtimes.base import ClockSkew, Runtime
 from harness.simulation.script import EVERY, Answered, AtGate, Cut, Deliver, Invoke, Jump, Meddle, Pass, Process, Step
 from harness.store.audits import decide_unanswered
@@ -31,6 +33,7 @@ from harness.zoo.sessions import Sessions
 _SLACK_S = 0.05
 _POLL_S = 0.05
 _AUDIT_WITHIN_S = 5.0
+_CROWNED_WITHIN_S = 30.0
 
 
 async def force_live(fleet: Reference, runtime: Runtime, steps: Sequence[Step], settle_ns: int) -> History:
@@ -57,11 +60,14 @@ class _Stage:
         self._nodes = [node.name for node in fleet.topology.nodes if node.role == "node"]
         self._sessions = Sessions(runtime, self._nodes, self._now_ns)
         self._places = Places({})
+        self._mending: list[Link] = []
         self._origin_ns = time.monotonic_ns()
 
     async def run(self, steps: Sequence[Step], settle_ns: int) -> History:
         """Take the steps, probe, and put the history together."""
         self._places = Places({node.name: Admin(self._runtime.endpoint(node.name)) for node in self._fleet.topology.nodes})
+        if issubclass(self._fleet.design.node, Replicated):
+            await self._crown(self._nodes[0])
         self._origin_ns = time.monotonic_ns()
         for node in self._nodes:
             await self._look(node)
@@ -69,6 +75,7 @@ class _Stage:
         try:
             for step in steps:
                 await self._take(step)
+            await self._mend()
             settled_ns = self._now_ns()
             await self._sessions.settle(settled_ns, settle_ns)
             await asyncio.sleep(3 * _POLL_S)
@@ -87,8 +94,32 @@ class _Stage:
         self._sessions.close()
         self._places.close()
 
+    async def _crown(self, wanted: str) -> None:
+        """Let ``wanted`` be primary, as it is in virtual time: here another one may have been there first, and stands still."""
+        try:
+            async with asyncio.timeout(_CROWNED_WITHIN_S):
+                while (primary := await self._primary(*self._nodes)) != wanted:
+                    await self._runtime.pause(primary)
+                    await self._primary(*(node for node in self._nodes if node != primary))
+                    await self._runtime.resume(primary)
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            raise HarnessError(f"{wanted} does not become primary") from None
+        await asyncio.sleep(2 * self._fleet.settings.heartbeat_ns / 1e9)
+
+    async def _primary(self, *nodes: str) -> str:
+        """Who of ``nodes`` is primary, once one is."""
+        while True:
+            for node in nodes:
+                with suppress(OSError):
+                    if "primary" in await self._fleet.identity(node):
+                        return node
+            await asyncio.sleep(_POLL_S)
+
     async def _take(self, step: Step) -> None:
         try:
+            if not isinstance(step, Cut) or step.cut:
+                await self._mend()
             await self._carry_out(step)
         except (HarnessError, OSError) as error:
             raise HarnessError(f'the step "{step.text}" cannot be taken', why=str(error)) from error
@@ -113,7 +144,10 @@ class _Stage:
                 links = [link for link in self._fleet.topology.links if {link.source, link.target} == {one, other}]
                 if not links:
                     raise HarnessError(f"there is no link between {one} and {other}")
-                await (self._runtime.cut(links) if cut else self._mend(links))
+                if cut:
+                    await self._runtime.cut(links)
+                else:
+                    self._mending += links
             case Process(_, act, place, keep_data):
                 self._check(place)
                 await self._process(act, place, keep_data=keep_data)
@@ -134,10 +168,13 @@ class _Stage:
                 await self._fleet.ready(place)
                 await self._places.joined([link for link in self._fleet.topology.links if place in {link.source, link.target}])
 
-    async def _mend(self, links: Sequence[Link]) -> None:
-        await self._places.parted(links)
-        await self._runtime.mend(links)
-        await self._places.joined(links)
+    async def _mend(self) -> None:
+        """Mend what is to be mended, all at one moment: one link after the other would leave a fleet half cut for a while."""
+        links, self._mending = self._mending, []
+        if links:
+            await self._places.parted(links)
+            await self._runtime.mend(links)
+            await self._places.joined(links)
 
     async def _tell(self, place: str, *words: str) -> None:
         self._check(place)

@@ -21,9 +21,11 @@ def _engine(request):
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("name", ["blind-refill", "lock-pause", "gap-tolerance", "lww-multi", "gutter-delete", "fractured"])
+@pytest.mark.parametrize(
+    "name", ["blind-refill", "lock-pause", "gap-tolerance", "lww-multi", "two-primaries", "gutter-delete", "fractured"]
+)
 def test_a_bug_shows_in_processes(name):
-    """What must fire fires on the broken design, and nothing on the correct one: by gates, lost messages, cuts and restarts."""
+    """What must fire fires on the broken design, and nothing on the correct one: by gates, messages, cuts, restarts."""
     (found,) = show([name], "process")
     assert found.right, found
 
