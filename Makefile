@@ -2,9 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WAITING := docker or servers or browser
 
-.PHONY: demo test lint unit zoo images bench clean
+.PHONY: demo test lint unit containers servers zoo images bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/anachron run
@@ -18,8 +17,14 @@ lint: $(VENV)/.installed-test
 	$(BIN)/lint-imports --no-logo
 
 unit: $(VENV)/.installed-test # first what keeps processors busy, on all of them; then what mostly waits, containers beside servers
-	$(BIN)/pytest -n auto --dist worksteal -m 'not ($(WAITING))'
-	$(BIN)/pytest -n 2 --dist loadgroup -m '$(WAITING)'
+	$(BIN)/pytest -n auto --dist worksteal -m 'not (docker or servers or browser)'
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target containers servers
+
+containers: $(VENV)/.installed-test
+	$(BIN)/pytest -m docker
+
+servers: $(VENV)/.installed-test
+	$(BIN)/pytest -m '(servers or browser) and not docker'
 
 zoo: $(VENV)/.installed
 	$(BIN)/anachron zoo

@@ -17,14 +17,6 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if _CI else "local")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests are shared among processes by group, two of the same kind never run at the same time."""
-    for item in items:
-        kind = "containers" if item.get_closest_marker("docker") else "servers"
-        if any(item.get_closest_marker(name) for name in _MUST_RUN_IN_CI):
-            item.add_marker(pytest.mark.xdist_group(kind))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI, a test that was skipped for want of a browser, a server or an engine has failed."""

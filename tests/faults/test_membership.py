@@ -121,7 +121,7 @@ every = "5s"
 lasts = "1500ms"
 after = "700ms"
 [run]
-duration = "3s"
+duration = "5s"
 """
 
 
