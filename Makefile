@@ -18,7 +18,7 @@ lint: $(VENV)/.installed-test
 
 unit: $(VENV)/.installed-test # first what keeps processors busy, on all of them; then what mostly waits, containers beside servers
 	$(BIN)/pytest -n auto --dist worksteal -m 'not (docker or servers or browser)'
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target containers servers
+	$(MAKE) --no-print-directory --jobs=2 containers servers
 
 containers: $(VENV)/.installed-test
 	$(BIN)/pytest -m docker
